@@ -19,9 +19,11 @@ from pages._tasks.checks import run_of_kind
 MOST = 12  # frames ahead
 
 INTRO = r"""
-As in GAIA-1, a world model for driving, everything is a token (here of integers, not images): a **condition** $+d$, the **digits** of the next integer from the
-most significant, and its **label**. In a **roll-out**, a causal decoder predicts each token from its own output, so one wrong digit
-spoils what follows. Only the conditions are given. Each position has a vector for its frame and one for its slot in a frame of $F$ tokens:
+Like GAIA-1, a world model for driving, this network predicts tokens frame by frame: a **condition** $+d$, the **digits** of the next
+integer, and its **label**. In a **roll-out** it reads its own output; only the conditions are given, so one wrong digit spoils what follows.
+"""
+PLACES = r"""
+Each position adds a vector of its frame and one of its slot in a frame of $F$ tokens:
 
 $$W_{\mathrm{pos}}[i] = W_{\mathrm{step}}[\lfloor i / F \rfloor] + W_{\mathrm{slot}}[i \bmod F].$$
 """
@@ -63,7 +65,7 @@ step = step_of(run)
 
 if task.predict == "label":
     write.info(
-        f"{run.name} predicts only the last label (predict=label), so it has no roll-out. The page Train shows its accuracy.",
+        f"{run.name} predicts only the last label, so it has no roll-out. The Train page shows its accuracy.",
         icon="signpost",
     )
 else:
@@ -75,7 +77,7 @@ else:
         key="ahead",
         bind="query-params",
         width=320,
-        help=f"Training sequences have {task.frames - 1} after the first; beyond, the oldest frame is dropped",
+        help=f"Training has {task.frames - 1}; beyond, the oldest frame is dropped",
     )
     try:
         first, steps = analysis.rollout.starts(task, ahead, 1)
@@ -85,7 +87,7 @@ else:
     write.header("Roll out one sequence", anchor="written")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         n = number("First integer", int(first[0]), "n", f"At most {task.width} digits, also after the last step")
-        d = number("Step d", int(steps[0]), "d", f"Difference between integers, 1 to {task.largest_step}")
+        d = number("Step d", int(steps[0]), "d", f"1 to {task.largest_step}")
     if n is None or d is None or not (2 <= n < task.base**task.width and 1 <= d <= task.largest_step):
         write.error(
             f"n must be from 2 to {task.base**task.width - 1} and d from 1 to {task.largest_step} (got {n} and {d})."
@@ -103,7 +105,7 @@ else:
             ahead=ahead,
             width="content",
             alt=f"The {ahead} frames predicted after {n} with +{d}, wrong tokens marked.",
-            caption=f"Each token is the most likely one; wrong ones are marked. {n} {seen}.",
+            caption=f"{n} {seen}.",
         )
     except InputError as error:
         write.error(error)
@@ -121,18 +123,18 @@ else:
             help=f"All digits correct, over {report['sequences']:,} roll-outs from held-out first frames",
         )
         for label, value, says in (
-            ("Labels, ROC AUC", held["auc"], "Last label of held-out sequences, after the true frames"),
-            ("Coprime to the base", held["auc_coprime"], "ROC AUC where the last digit reveals nothing; 0.5 is chance"),
+            ("Labels, ROC AUC", held["auc"], "Last label of held-out sequences, given the true frames"),
+            ("Coprime to the base", held["auc_coprime"], "ROC AUC where the last digit reveals nothing"),
             (
                 "Baseline from earlier labels",
                 report["context"]["labels_coprime"],
-                "The same AUC for a table of last digit, step and earlier labels",
+                "Also coprime to the base, from last digit, step and earlier labels",
             ),
         ):
             write.metric(label, "–" if value is None else f"{value:.3f}", border=True, help=says)
     write.caption(
-        f"Baselines over all integers: ROC AUC {report['context']['digit'] or 0.5:.3f} from the last digit alone, "
-        f"{report['context']['labels'] or 0.5:.3f} with earlier labels."
+        f"Baselines on all integers: ROC AUC {report['context']['digit'] or 0.5:.3f} from the last digit, "
+        f"{report['context']['labels'] or 0.5:.3f} with earlier labels. Chance is 0.5."
     )
     cell(
         by_frame,
@@ -140,8 +142,8 @@ else:
         step=step,
         ahead=ahead,
         alt="By frames ahead: integer accuracy, and area under the ROC curve of labels.",
-        caption="Controls: the untrained network, and repeating the first frame. Labels are scored on integers outside training; after predicted "
-        f"frames, against the predicted integer. {far['seen']:.0%} of the integers {ahead} ahead occur in training.",
+        caption="Controls: the untrained network, and repeating the first frame. Labels are scored on integers outside training, and after predicted "
+        f"frames against the predicted integer. {far['seen']:.0%} of the integers {ahead} ahead occur in training.",
     )
     cell(
         one_ahead,
@@ -149,21 +151,21 @@ else:
         step=step,
         ahead=ahead,
         alt="One frame ahead: digit accuracy by place, and integer accuracy by number of carries.",
-        caption="Copying gets the high digits right unless a carry reaches them, so addition shows in the accuracy by carries. Held-out "
-        "sequences: "
+        caption="Copying gets the high digits right unless a carry reaches them. Held-out sequences: "
         + ", ".join(f"{row['sequences']:,} with {row['carries']}" for row in report["by_carries"])
         + " carries.",
     )
 
 write.header("Steps and slots", anchor="places")
 if run.config.model.positions == "frames":
+    write.text(PLACES)
     cell(
         places,
         name=run.name,
         step=step,
         width="content",
         alt="Cosines between step vectors, and between slot vectors.",
-        caption=f"Cosine similarities. Slot 0 is the condition, 1 to {task.width} the digits, {task.width + 1} the label. All start near 0.",
+        caption=f"Cosine similarities, near 0 before training. Slot 0 is the condition, slot {task.width + 1} the label.",
     )
 else:
     write.text(f"This network uses positions “{run.config.model.positions}”, so it has no step and slot vectors.")

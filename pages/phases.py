@@ -72,7 +72,7 @@ def everything(diagram: miii.sweeps.Diagram, color: Literal["phase", "learned_at
         alt=f"A cell for each value of {diagram.x} and {diagram.y}, colored by the {color.replace('_', ' ')} of its network.",
         caption=f"Of {len(rows)} cells: "
         + ", ".join(f"{counts[phase]} {phase}" for phase in miii.sweeps.phases.PHASES if phase in counts)
-        + f". {trained} networks were trained. Faded cells were not, since their neighbors agree. Click a cell to open its run.",
+        + f". {trained} networks were trained; faded cells take the phase that their neighbors share. Click a cell to open its run.",
         pick=("run", choose),
     )
     table(name, rows)
@@ -89,7 +89,7 @@ def table(name: str, rows: pd.DataFrame) -> None:
             key=f"phase-rows-{name}",
             width="stretch",
         )
-        csv(lambda: rows, "phases", "Every cell of the diagram")
+        csv(lambda: rows, "phases", "Every cell")
     picked = [found["run"][row] for row in event["selection"]["rows"] if row < len(found)]
     chosen = f"{name}/{picked[0]}" if picked else st.session_state.get(RUN)
     if chosen is not None and chosen.startswith(f"{name}/"):
@@ -106,9 +106,9 @@ def table(name: str, rows: pd.DataFrame) -> None:
 
 write.title("Phase diagram")
 write.text(
-    "Each cell of a phase diagram is a network with its own values of two options, such as learning rate and weight decay. **Confusion**: training accuracy never reaches 90%. "
-    "**Memorization**: only training accuracy does. **Comprehension**: test accuracy follows within the delay. **Grokking**: it "
-    "follows later. The rule is that of [Liu et al. 2022](https://arxiv.org/abs/2205.10343), table 1."
+    "Each cell is a network with its own values of two options. **Confusion**: training accuracy never reaches 90%. **Memorization**: only "
+    "training accuracy does. **Comprehension**: test accuracy follows within the delay. **Grokking**: it follows later. The phases are those of "
+    "[Liu et al. 2022](https://arxiv.org/abs/2205.10343), table 1."
 )
 messages()
 found = {sweep.name: sweep for sweep in miii.sweeps.every() if len(controls.axes_of(sweep)) > 1}
@@ -123,13 +123,11 @@ if names:
             key=controls.DIAGRAM,
             bind="query-params",
             width=320,
-            help="All sweeps that vary two options",
+            help="All sweeps over two options",
         )
         sweep = found[name]
         x, y = controls.axes_of(sweep)[:2]
-        colored = st.segmented_control(
-            "Color", list(COLORS), default="Phase", required=True, key="phase-color", help="What the cells' color means"
-        )
+        colored = st.segmented_control("Color", list(COLORS), default="Phase", required=True, key="phase-color")
         delay = st.number_input(
             "Delay",
             0,
@@ -137,15 +135,12 @@ if names:
             sweep.base.steps // 20,
             key=f"delay-{name}",
             width=120,
-            help="Steps between training and test accuracy up to which a network comprehends",
+            help="Most steps from training to test accuracy; Liu et al. use 1% of all steps",
         )
     diagram = miii.sweeps.Diagram(sweep, x, y, int(delay))
     task = sweep.base.task
     ending = "a network groks" if sweep.base.until_accuracy is None else "the phase is decided"
-    write.caption(
-        f"{write.escaped(task.description)}; {controls.label(x).lower()} across, {controls.label(y).lower()} upward; at most "
-        f"{sweep.base.steps:,} steps, fewer once {ending}. Delay: {delay} steps; Liu et al. take 1% of the steps."
-    )
+    write.caption(f"{write.escaped(task.description)}, at most {sweep.base.steps:,} steps, fewer once {ending}.")
     controls.show(diagram)
     training = sweeping.get(name)
     live = training is not None and not training.ended

@@ -109,7 +109,7 @@ def undo(deleted: Deleted) -> None:
 
 def why_busy(name: str) -> str | None:
     """Return why a run cannot be changed now; None if it can."""
-    return f"{name} is training or queued. Stop it first, on the page Train." if name in busy() else None
+    return f"{name} is training or queued. Stop it first, on the Train page." if name in busy() else None
 
 
 def check_idle(name: str) -> None:
@@ -136,7 +136,7 @@ def messages() -> None:
                 icon=":material/undo:",
                 on_click=undo,
                 args=(deleted,),
-                help="Restores it, for at least an hour",
+                help="For at least an hour",
             )
 
 
@@ -149,7 +149,7 @@ def actions(name: str) -> None:
         resumable = st.checkbox(
             "Download with training state",
             key="download-state",
-            help="A larger file, from which training can resume elsewhere",
+            help="So that training can resume elsewhere",
         )
     says = None if why is None else write.escaped(why)
     with st.container(horizontal=True, gap="small"):
@@ -159,7 +159,6 @@ def actions(name: str) -> None:
             icon=":material/visibility:",
             on_click=open_run,
             args=(name,),
-            help="Opens the page that fits its task",
         )
         st.button(
             "Compare",
@@ -167,7 +166,7 @@ def actions(name: str) -> None:
             on_click=compare,
             args=(name,),
             disabled=not on_disk or name == st.session_state.get(RUN),
-            help="Shows it beside the run chosen in the sidebar",
+            help="Shows it beside the run in the sidebar",
         )
         st.download_button(
             "Download",
@@ -177,7 +176,7 @@ def actions(name: str) -> None:
             icon=":material/download:",
             on_click="ignore",
             disabled=not on_disk,
-            help="A zip file, to import below or with `miii unpack`",
+            help="A zip file; import it below or with `miii unpack`",
         )
         with st.popover(
             "Rename",
@@ -195,7 +194,7 @@ def actions(name: str) -> None:
                 on_click=rename,
                 args=(name, field),
                 disabled=why is not None,
-                help=says or "Renames the folder",
+                help=says,
             )
         st.button(
             "Delete",
@@ -208,19 +207,15 @@ def actions(name: str) -> None:
 
 
 def secret_link() -> None:
-    with st.popover("Secret link", icon=":material/key:", help="Lets you change your runs later or from another tab"):
-        write.text(
-            "Anyone with this link can stop, rename and delete the runs that you make in this tab. Keep it private; you need it after a reload."
-        )
+    with st.popover(
+        "Secret link", icon=":material/key:", help="To change your runs after a reload or from another tab"
+    ):
+        write.text("Anyone with this link can stop, rename and delete the runs you make in this tab. Keep it private.")
         st.code(rights.link(), language=None)
 
 
 write.title("Runs")
-write.text(
-    """
-A run is one trained network: a folder with its settings, its metrics and **snapshots**, copies of the weights at some steps.
-"""
-)
+write.text("A run is one trained network: its settings, metrics and **snapshots**, the weights at some steps.")
 if rights.accept_link():
     write.success("You can now change the runs that belong to this link.", icon="key")
 found = settings.read()
@@ -235,11 +230,9 @@ search = st.text_input(
     bind="query-params",
     placeholder="add 113",
     max_chars=LONGEST,
-    help="Each word must occur in the name, task, changed options, state or origin",
+    help="Searches name, task, changed options, state and origin",
 )
-group = st.segmented_control(
-    "Group by", list(GROUPS), key="group", bind="query-params", help="Lists runs with the same value together"
-)
+group = st.segmented_control("Group by", list(GROUPS), key="group", bind="query-params")
 table = run_table.table(waiting(), search or "", GROUPS[group] if group else "")
 listed = list(table["run"])
 names = list(table["run"][table["state"] != run_table.UNREADABLE])
@@ -262,7 +255,7 @@ if listed:
         st.session_state[SEEN] = rows
         st.session_state[CHOSEN] = rows[0] if rows else st.session_state.get(CHOSEN)
     write.caption("Click a name to open the run, or a header to sort.")
-    csv(lambda: table, "runs", "The table above")
+    csv(lambda: table, "runs")
 if names:
     if st.session_state.get(CHOSEN) not in names:
         shown = st.session_state.get(RUN)
@@ -271,18 +264,15 @@ if names:
         "Chosen run",
         names,
         key=CHOSEN,
-        help="The buttons below act on it; select it here or in the table",
+        help="Or select a row of the table",
     )
     actions(chosen)
 elif search and not listed:
     write.info(f"No run matches every word of “{' '.join(search.split())}”.", icon="search_off")
 elif not listed:
-    write.info("There is no run yet. Train one on the page Train, or import one below.", icon="play_circle")
+    write.info("There is no run yet. Train one, or import one below.", icon="play_circle")
 
 messages()  # in view of the buttons above and below
 write.header("Import a run", anchor="bring")
-write.text(
-    "Import a run from another machine or person. miii treats the files as untrusted: it reads only JSON and tensors, and creates a run only "
-    "if all parts fit together."
-)
+write.text("Files are untrusted: miii reads only JSON and tensors, and checks them all before it creates a run.")
 importing.panel()

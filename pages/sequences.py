@@ -9,7 +9,7 @@ import miii
 from miii import analysis, plots
 from miii.plots.style import Chart
 from miii.tasks import Sequences
-from miii.tasks.sequences.kinds import KINDS, SHORTEST
+from miii.tasks.sequences.kinds import KINDS
 from miii.tasks.sequences.typed import parse, spelled
 from pages._kit import startup, write
 from pages._kit.cell import cell, shared
@@ -20,10 +20,10 @@ from pages._tasks.checks import run_of_kind
 QUICK = 400  # sequences that the page measures on; the report of a shipped run has more
 
 INTRO = """
-A network reads the terms of a sequence as **residues** modulo 2, 3, 4, … (exact remainders), beside sign and
-log magnitude{}. It is tested on rules whose family it never saw.
+A network reads each term of a sequence as **residues** modulo 2, 3, 4, …, a sign and a log magnitude{}. It is tested on families of
+rules that it never saw.
 """
-NAMES_KINDS = ", and names its kinds; several may hold"
+NAMES_KINDS = ", and names the kinds that hold"
 
 
 def what_argued(name: str, step: int, terms: str, kind: str) -> Chart:
@@ -92,28 +92,28 @@ def of_all(name: str, step: int, task: Sequences) -> None:
     figures = held_out(name, step)
     with st.container(horizontal=True):
         write.metric(
-            "Macro F1", f"{figures['macro']:.3f}", border=True, help="Mean F1 over the kinds, on held-out rule families"
+            "Macro F1", f"{figures['macro']:.3f}", border=True, help="Mean over kinds, on held-out rule families"
         )
         if "tree" in report:
             write.metric(
                 "Decision tree",
                 f"{report['tree']['macro']:.3f}",
                 border=True,
-                help="Reads differences and ratios, on the same split",
+                help="On differences and ratios",
             )
         correct = sum(row["correct"] for row in on_named) / len(on_named)
         write.metric(
             "Named sequences",
             f"{correct:.0%}",
             border=True,
-            help="Share whose most confident kind holds, or that correctly get none",
+            help="Share whose most confident kind holds, or that rightly get none",
         )
     cell(
         scores,
         name=name,
         step=step,
         alt="F1 of each kind on held-out families, by network and baseline.",
-        caption="Whole families are held out: training had no polynomial of this degree and last difference, no geometric sequence of this base, no such recurrence.",
+        caption="Whole families are held out: training had no geometric sequence of the same base, for example.",
     )
     with st.expander(f"All {len(on_named)} named sequences"):
         write.table(pd.DataFrame(on_named), name="named")
@@ -136,13 +136,12 @@ def over_seeds(rows: list[dict[str, Any]]) -> None:
 
     write.header(f"What carries a kind, over {len(rows)} seeds", anchor="seeds")
     write.text(
-        f"**Polynomial is read mainly from sign and size, finite from residues**, in all {len(rows)} networks. With a polynomial's sign and "
-        f"size and another sequence's residues, {between('polynomial, size')} are called polynomial; the other way around, "
-        f"{between('polynomial, residues')}; of the other sequences as they are, {between('polynomial, neither')}. For finite, residues give "
-        f"{between('finite, residues')}, size {between('finite, size')}, neither {between('finite, neither')}. "
-        "**Periodic is not read by looking back one period**: without any attention between terms a multiple of the period apart, "
-        f"the share called periodic is {between('periodic, lag cut')}, and {between('periodic')} with it (control, as many other terms cut: "
-        f"{between('periodic, other lags cut')}). The networks do not output the period, so we cannot test swapping period 6 for period 4."
+        f"**Polynomial is read mainly from sign and size, finite from residues**, in all {len(rows)} networks. The share called polynomial is "
+        f"{between('polynomial, size')} if only sign and size are a polynomial's, {between('polynomial, residues')} if only the residues are, and "
+        f"{between('polynomial, neither')} if neither is. For finite, residues give {between('finite, residues')}, size "
+        f"{between('finite, size')}, and neither {between('finite, neither')}. **Periodic is not read by looking back one period**: without attention "
+        f"between terms a multiple of the period apart, {between('periodic, lag cut')} are called periodic, against {between('periodic')} "
+        f"(control, as many other terms cut: {between('periodic, other lags cut')})."
     )
     format_ = {
         name: st.column_config.NumberColumn(format="percent")
@@ -151,8 +150,8 @@ def over_seeds(rows: list[dict[str, Any]]) -> None:
     }
     write.table(pd.DataFrame(rows), name="seeds", column_config=format_)
     write.caption(
-        "“finite, residues”: the share called finite when only the residues are a finite sequence's. Seeds after the first trained "
-        "for fewer steps on fewer sequences."
+        "“finite, residues”: the share called finite if only the residues are a finite sequence's. Later seeds trained on fewer sequences for "
+        "fewer steps."
     )
 
 
@@ -169,24 +168,16 @@ read = parse(terms).terms
 shown = ", ".join(map(spelled, read))
 write.text(f"`{shown}`")
 if len(read) < task.shortest:
-    write.caption(f"The network was trained on at least {task.shortest} terms; with {len(read)} it guesses.")
+    write.caption(f"With fewer than the {task.shortest} terms of its training, the network guesses.")
 elif len(read) > task.longest:
-    write.caption(f"The network reads the first {task.longest} of these {len(read)} terms.")
+    write.caption(f"The network reads the first {task.longest} terms.")
 if task.target == "continuation":
     next_term.next_term(run, step, terms, read)
     other_targets.others(run, task)
     write.stop()
 
 write.header("Which kinds?", anchor="kinds")
-cell(
-    choose.confidences,
-    name=run.name,
-    step=step,
-    terms=terms,
-    alt="Confidence of each kind for the chosen sequence.",
-    caption="Colored bars: kinds that hold, as far as the terms or the definition decide."
-    + f" Fewer than {SHORTEST} terms decide none." * (len(read) < SHORTEST),
-)
+choose.show_kinds(run.name, step, terms)
 write.header("Which terms and residues matter?", anchor="argued")
 kind = choose.kind()
 write.caption(f"{kind.capitalize()}: {KINDS[kind]}.")
@@ -198,7 +189,7 @@ cell(
     kind=kind,
     width="content",
     alt="Logit lost without each part of each term.",
-    caption=f"How much the logit of {kind} drops when one part of one term is blanked. Orange: the part supports {kind}.",
+    caption=f"Drop in the logit of {kind} when one part of one term is blanked. Orange parts support {kind}.",
 )
 next_term.next_term(run, step, terms, read)
 of_all(run.name, step, task)
@@ -206,8 +197,8 @@ other_targets.over_seeds("kinds")
 
 write.header("Modulo spectrum", anchor="spectrum")
 write.text(
-    "Which residues does each kind need? Left: how much F1 on held-out sequences drops when one part of every term comes from another sequence of the "
-    "same length. Right: F1 when the residues of all moduli but one are blank."
+    "Which residues does each kind need? Left: drop in held-out F1 when one part of every term comes from another sequence. "
+    "Right: F1 when only one modulus keeps its residues; sign and size stay."
 )
 differences = task.terms == "differences"
 reported = run.report_at(step)
@@ -215,7 +206,7 @@ if reported is not None or st.toggle(
     "Measure",
     key="measure",
     bind="query-params",
-    help="About ten seconds; shipped runs come with this for their last step",
+    help="About ten seconds",
 ):
     with st.spinner("Measuring …", show_time=True):
         found = measured(run.name, step, QUICK)
@@ -226,13 +217,10 @@ if reported is not None or st.toggle(
         examples=QUICK,
         width="content",
         alt="F1 by part of the terms and kind.",
-        caption=f"Macro F1: {found.whole.mean():.2f}. Controls: {found.shuffled.mean():.2f} with the terms in random order, "
-        f"{found.size_only.mean():.2f} without any residues"
-        + (
-            ", from sizes and differences. Differences stay with their terms."
-            if differences
-            else ", from sign and size alone."
-        ),
+        caption=f"Macro F1: {found.whole.mean():.2f}. Controls: {found.shuffled.mean():.2f} with shuffled terms, "
+        f"{found.size_only.mean():.2f} from {'sizes and differences' if differences else 'sign and size'} alone."
+        + " Differences stay with their terms."
+        * differences,
     )
     cell(
         residues_or_size,
@@ -240,8 +228,8 @@ if reported is not None or st.toggle(
         step=step,
         examples=QUICK,
         alt="Share called of the kind after interchanging residues and sizes.",
-        caption=f"The residues{' and differences' * differences} of one sequence are combined with sign and size of another. A kind is read from the "
-        "part that alone makes the network say yes.",
+        caption=f"Residues{' and differences' * differences} of one sequence, sign and size of another. A kind is read from the part that "
+        "suffices alone.",
     )
     if task.terms in analysis.moduli.WITH_RESIDUES:
         cell(
@@ -250,8 +238,8 @@ if reported is not None or st.toggle(
             examples=QUICK,
             width="content",
             alt="Accuracy of a linear map that reads each residue, by step, and of controls.",
-            caption="Step 0 is untrained. " * (0 in run.steps)
-            + "“magnitude”: from the term's sign and size; “shuffled”: fitted to residues of other sequences.",
+            caption="Controls: “magnitude” reads sign and size; “shuffled” is fitted to residues of other sequences."
+            + " Step 0 is untrained." * (0 in run.steps),
         )
     if reported is not None and "seeds" in reported:
         over_seeds(reported["seeds"])

@@ -55,12 +55,12 @@ def table(networks: dict[str, Scores], sieves: dict[int, Recall]) -> pd.DataFram
 write.title("Sparse grid")
 write.text(
     r"""
-Lee and Kim encode an integer $s$ as a single 1 in a $150^3$ grid, and classify sequences of integers:
+Lee and Kim classify integers from a sparse encoding: each integer $s$ is a single 1 in a $150^3$ grid, at
 
 $$s \mapsto \Big(\lfloor s / 150^2 \rfloor,\ \lfloor (s \bmod 150^2) / 150 \rfloor,\ s \bmod 150\Big).$$
 
-They report recalls of 99% on primes and 79% on composites. But the coordinates are the **digits of $s$ in base 150**
-$= 2 \cdot 3 \cdot 5 \cdot 5$, so the last one alone reveals whether 2, 3 or 5 divides $s$. Does the network find anything beyond that?
+They report recalls of 99% on primes and 79% on composites. But the coordinates are the **digits of $s$ in base 150**, and
+$150 = 2 \cdot 3 \cdot 5 \cdot 5$: the last digit reveals whether 2, 3 or 5 divides $s$. Does the network find anything else?
 """
 )
 
@@ -73,10 +73,13 @@ config, scores = grid.config, grid.scores
 exact = counted(config.middle, config.end)
 
 write.header("Compared with trial division", anchor="worth")
+of = {q: next(f.auc for f in scores.factors if f.q == q) for q in (5, 7)}
 write.text(
     f"""
-Both networks train on the {config.n_train:,} integers from {config.low:,} and are tested on the next {config.n_test:,}. One reads the grid. The
-other is a one-layer transformer on three digits in base $210 = 2 \\cdot 3 \\cdot 5 \\cdot 7$. Their thresholds are chosen on training integers.
+**The grid network does what trial division by 2, 3 and 5 does**: it rejects {scores.test.composites:.3%} of the composites (trial division:
+{exact[5].composites:.3%}) and keeps {scores.test.primes:.3%} of the primes. It separates primes from multiples of 5 (AUC {of[5]:.3f}), not of 7 ({of[7]:.3f}).
+A one-layer transformer on three digits in base $210 = 2 \\cdot 3 \\cdot 5 \\cdot 7$ rejects {digits.test.composites:.3%}: its last digit also
+reveals 7. Neither network sums its digits, which the next factor would require.
 """
 )
 cell(
@@ -93,28 +96,18 @@ write.table(
     },
     name="sparse-recalls",
 )
-of = {q: next(f.auc for f in scores.factors if f.q == q) for q in (5, 7)}
-write.text(
-    f"""
-**The grid network does what trial division by 2, 3 and 5 does.** It rejects {scores.test.composites:.3%} of the composites and keeps {scores.test.primes:.3%} of
-the primes; trial division rejects {exact[5].composites:.3%}. It separates primes from multiples of 5 (AUC {of[5]:.3f}), not from multiples of 7 ({of[7]:.3f}).
-
-The transformer in base 210 rejects {digits.test.composites:.3%} of the composites, because its last digit also reveals 7. Neither sums its digits, as the next factor would require; the network on the page Sieve does, modulo 3.
-
-The leading digits of test integers do not occur in training, which shifts all evidence alike. So of the thresholds within 0.1% of the
-best on training integers, we take the middle one.
-"""
+write.caption(
+    f"Both networks train on the {config.n_train:,} integers from {config.low:,} and are tested on the next {config.n_test:,}. The threshold is the middle of those "
+    "within 0.1% of the best on training integers, because unseen leading digits shift all evidence."
 )
 
 write.header("One integer in the grid", anchor="integer")
-kernel, patches = config.kernel, config.side // config.kernel
+kernel = config.kernel
 write.text(
-    f"""
-One integer would fill a grid of {config.side**3:,} cells, which is never built. The convolution's kernel of {kernel} × {kernel} × {kernel} entries moves
-{kernel} cells at a time, so a single 1 selects **one kernel entry**: the convolution is a lookup. All other {patches**3:,} patches hold the bias.
-"""
+    f"The {kernel} × {kernel} × {kernel} kernel moves {kernel} cells at a time, so a single 1 selects **one kernel entry**: the convolution is a "
+    f"lookup, and the grid of {config.side**3:,} cells is never built."
 )
-s = number("Integer", 1_234_567, "n", "Any integer of the grid; training stops at a million")
+s = number("Integer", 1_234_567, "n", "Training stops at a million")
 try:
     if s is None:
         raise InputError(f"s must be an integer from 0 to {config.side**3 - 1:,} (got none).")
@@ -130,11 +123,10 @@ with st.container(horizontal=True):
     write.metric("Patch", f"({', '.join(map(str, patch[0].tolist()))})", border=True)
     write.metric("Kernel entry", f"{entry.item()} of {kernel**3}", border=True)
     write.metric("s mod 2, 3, 5", ", ".join(str(cells[2] % q) for q in (2, 3, 5)), border=True)
-    write.metric("Prediction", "prime" if seen >= scores.threshold else "composite", border=True)
-threshold = f"{scores.threshold:.2f}".replace("-", "\u2212")
+evidence, threshold = (f"{value:.2f}".replace("-", "\u2212") for value in (seen, scores.threshold))
+guess = "prime" if seen >= scores.threshold else "composite"
 spf = int(numbers.smallest_prime_factor(np.array([s]))[0])
 truth = {s: "prime", 0: "neither prime nor composite"}.get(spf, f"composite, with smallest prime factor {spf}")
 write.text(
-    f"Evidence {seen:.2f}, threshold {threshold}; {s:,} is **{truth}**. Its residues modulo 2, 3 and 5 are those of the last "
-    f"coordinate, {cells[2]}, since all three divide {config.side}."
+    f"The network predicts **{guess}**: its evidence is {evidence}, with a threshold of {threshold}. {s:,} is **{truth}**."
 )

@@ -101,12 +101,9 @@ def everything(name: str) -> None:
                 key="x",
                 bind="query-params",
                 width=170,
-                help="The option across",
             )
             others = [option for option in sweep.varying if option != x]
-            y = st.selectbox(
-                "Vertical", others, 0, format_func=titled, key=f"y-{x}", width=170, help="The option upward"
-            )
+            y = st.selectbox("Vertical", others, 0, format_func=titled, key=f"y-{x}", width=170)
     title = titled(metric)
     left, right = st.columns(2)
     if x is not None and y is not None:
@@ -167,7 +164,7 @@ def table(name: str, rows: pd.DataFrame) -> None:
         width="stretch",
         placeholder="–",
     )
-    csv(lambda: rows, "sweep", "The table above")
+    csv(lambda: rows, "sweep")
     picked = [rows["run"][row] for row in event["selection"]["rows"] if row < len(rows)]
     chosen = f"{name}/{picked[0]}" if picked else st.session_state.get(RUN)
     if chosen is not None and chosen.startswith(f"{name}/"):
@@ -180,8 +177,7 @@ def titled(metric: str) -> str:
 
 write.title("Sweeps")
 write.text(
-    "A sweep trains one run for each setting and seed of a grid. Start one below, or with `miii sweep` on a laptop or cluster; any number of "
-    "processes can join with `miii work FOLDER`."
+    "A sweep trains one run per setting and seed. Start one below or with `miii sweep`; more processes can join with `miii work FOLDER`."
 )
 found = sorted(miii.sweeps.every(), key=lambda sweep: sweep.name.startswith("phases"))  # those have their own page
 names = [sweep.name for sweep in found]
@@ -195,7 +191,6 @@ if names:
         key=controls.SWEEP,
         bind="query-params",
         width=360,
-        help="Your own, then the shipped ones",
     )
     chosen = picked or names[0]
     sweep = found[names.index(chosen)]

@@ -125,25 +125,19 @@ MEASURES = [
 
 write.title("Symbolic")
 write.text(
-    """
-A program's parts have meaning by themselves; a network's weights do not. The draft paper calls them **symbolic** and **sub-symbolic**.
-This page has one function as both, small enough to check every row.
-"""
+    "The parts of a program have a meaning of their own; the weights of a network do not. The draft paper calls these **symbolic** and "
+    "**sub-symbolic**. Here is the same function as both."
 )
 symbolic_logic.section()
 
 write.header("Your own formula", anchor="formula")
 write.text(
-    """
-Type a formula modulo $p$. You get its table, a network **trained** on part of the table, and, if the formula is linear in $a$ and
-$b$, a network **compiled** from it: every weight set by hand, without training.
-"""
+    "Type a formula modulo $p$ and train a network on part of its table. A formula linear in $a$ and $b$ also gives a **compiled** network, "
+    "with every weight set by hand."
 )
 with st.container(horizontal=True, gap="medium"):
     text = type_expression("3*a - b + 7")
-    asked = st.number_input(
-        "p", value=59, step=1, key="p", bind="query-params", width=140, help=f"The modulus, 2 to {LIMIT}"
-    )
+    asked = st.number_input("p", value=59, step=1, key="p", bind="query-params", width=140, help=f"2 to {LIMIT}")
     fraction = st.slider(
         "Training share", 0.01, 0.99, 0.7, 0.01, key="share", bind="query-params", width=240, help="Of all pairs"
     )
@@ -169,20 +163,18 @@ with left:
         p=p,
         width="content",
         alt=f"Grid of {p} by {p} values of {text} modulo {p}.",
-        caption="A linear formula shows parallel stripes; any other does not.",
+        caption="Only a linear formula shows parallel stripes.",
     )
 with right:
     write.latex(f"c = {formula.latex()}")
     if total is None:
         write.text(
-            "**Not a modular sum**: no $\\alpha a + \\beta b + \\gamma$ has these values. So there is no compiled network, and no reason to expect a "
-            "sum of waves in the trained one."
+            "**Not a modular sum**: no $\\alpha a + \\beta b + \\gamma$ has these values, so there is no compiled network."
         )
     else:
         write.text(
-            f"**A modular sum**: it equals ${in_words(*total)}$ modulo {p} at every pair. The compiled network embeds numbers as "
-            rf"$\cos$ and $\sin$ of a few frequencies, reads each operand with one head, multiplies waves in its neurons, and "
-            f"writes $\\cos w_k({in_words(*total)} - c)$ to the logits."
+            f"**A modular sum**: it equals ${in_words(*total)}$ modulo {p} at every pair. The compiled network embeds numbers as waves of a few "
+            f"frequencies, multiplies them in its neurons, and writes $\\cos w_k({in_words(*total)} - c)$ to the logits."
         )
     st.button(
         "Train",
@@ -191,23 +183,23 @@ with right:
         on_click=control.start,
         args=(config,),
         disabled=live,
-        help=f"Recipe fast, on {task.n_train:,} of {task.n_pairs:,} pairs; saves a run",
+        help=f"On {task.n_train:,} of {task.n_pairs:,} pairs",
     )
     control.messages()
     if live and name is not None:
         st.fragment(watch, run_every=control.POLL)(name)
     elif name is None:
-        write.caption("Not trained yet with this formula, p and training share.")
+        write.caption("Not trained yet with these settings.")
     else:
         run = runs.open(name)
         if run.can_resume:  # it was paused or stopped
             control.show(name, job, run, config, run.steps[-1])
-        write.caption(f"Saved as the run {write.escaped(name)}; the pages under Look inside show it.")
+        write.caption(f"Saved as the run {write.escaped(name)}.")
 
 write.header("Trained and compiled, side by side", anchor="inside")
 done = runs.open(name) if name is not None and not live else None
 if done is None and total is None:
-    write.caption("Nothing to compare yet: train a network.")
+    write.caption("Train a network to see it here.")
     write.stop()
 if p < analysis.grid.MIN_P:
     write.info(f"p must be at least {analysis.grid.MIN_P} to tell frequencies apart (got {p}).")
@@ -224,10 +216,9 @@ with st.spinner("Analyzing …", show_time=True):
         columns["compiled"] = summarize(*compiled(task))
 write.table(columns, width="content", name="trained-and-compiled")
 write.caption(
-    "The page Formula explains the measures. "
+    "The Formula page explains the measures."
     + (
-        f"Neurons are analyzed in terms of the multiples, because a neuron of ${in_words(*total)}$ has different frequencies in $a$ "
-        "and $b$."
+        f" Neurons are analyzed in the multiples, since a neuron of ${in_words(*total)}$ has different frequencies in $a$ and $b$."
         if task.modular_sum is not None and total is not None and {abs(m) for m in total[:2]} != {1}
         else ""
     )

@@ -58,10 +58,9 @@ with st.container(horizontal=True, gap="small"):
         on_click=control.start,
         args=(config,),
         disabled=config is None or (question is not None and not agreed),
-        help="Runs train one at a time",
     )
     if config is not None:
-        with st.popover("Code", icon=":material/code:", type="tertiary", help="The same run from a script or a shell"):
+        with st.popover("Code", icon=":material/code:", type="tertiary", help="From a script or a shell"):
             st.code(form.code(config, f"runs/{config.task.name}"), language="python")
             st.code(form.command(config), language="bash")
 if limits := settings.read().sentence():
@@ -109,9 +108,7 @@ def everything(name: str, live: bool) -> None:
             figures.live(job, run)
         else:
             if rows[-1].get("train_accuracy", 0) >= TRAINED and rows[-1].get("test_accuracy", 1) < 0.5:
-                st.caption(
-                    "It has memorized its training examples and does not generalize. A larger training share or more steps may help."
-                )
+                st.caption("It has only memorized. Try a larger training share or more steps.")
             look_inside(run)
             figures.show(run, step_of(run))
     if live and (job is None or job.ended):
@@ -136,7 +133,6 @@ if chosen is not None and (other := other_task()) is not None:
         key="show_run",
         on_click=st.session_state.update,
         args=({"task": other},),
-        help="Shows this run and puts its task into the form",
     )
 elif chosen is not None:
     write.header(write.escaped(chosen), anchor="run", divider="gray")

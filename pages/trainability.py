@@ -17,8 +17,8 @@ from pages._server import mapping
 
 startup.run_app_first()
 
-CAPTION = "Darker means faster, by rank. Drag a rectangle to zoom; click a cell to see its loss. Cells far from the boundary keep the color of the coarser cell around them."
-OWN_CAPTION = "Darker blue: groks sooner, by rank; darker orange: lower test accuracy. Drag a rectangle to zoom; click a cell to see its curves."
+CAPTION = "Darker: faster, by rank. Drag to zoom; click a cell to see its loss. Cells far from the boundary take the color of a coarser cell."
+OWN_CAPTION = "Darker blue: groks sooner, by rank; darker orange: lower test accuracy. Drag to zoom; click a cell to see its curves."
 POLL = 1.0  # seconds between looks at a map that is computed
 
 
@@ -71,7 +71,7 @@ def point(view: landscape.View) -> tuple[float, float]:
         max_chars=60,
         width=270,
         placeholder="middle of the map",
-        help="Two numbers, across and upward, as log10; or click a cell",
+        help="Across and upward, as log10; or click a cell",
     )
     address.keep(controls.POINT)
     if not text:
@@ -113,7 +113,7 @@ def figures(view: landscape.View, live: bool) -> None:
                     learning_at,
                     **network,
                     alt="The accuracy of one network on both splits at each evaluation.",
-                    caption=f"The network at {place}. It has grokked when its test accuracy reaches 99%, and training stops there.",
+                    caption=f"The network at {place}. It groks at 99% test accuracy, and training stops.",
                 )
             else:
                 cell(
@@ -121,8 +121,7 @@ def figures(view: landscape.View, live: bool) -> None:
                     condition=view.condition,
                     **network,
                     alt="The loss of one network at each step, on a logarithmic axis, and a rule at 1.",
-                    caption=f"The network at {place}. It counts as converged if its last 20 losses average below the "
-                    "first one, the dashed line.",
+                    caption=f"The network at {place}. It converges if its last 20 losses average below the first, the dashed line.",
                 )
             if name is not None and tile is not None:
                 cell(
@@ -131,7 +130,7 @@ def figures(view: landscape.View, live: bool) -> None:
                     title="this map",
                     stamp=(tile.resolution, tile.seconds),
                     alt="The dimension of this map's boundary with its interval, beside curves of known dimension.",
-                    caption="Orange: curves of known dimension, at the same resolution and with the same estimator.",
+                    caption="Controls: curves of known dimension (orange), estimated in the same way.",
                 )
     except InputError as error:  # a fragment's errors do not reach app.py
         write.error(error)
@@ -167,8 +166,8 @@ def table(found: dict[str, landscape.Dimension]) -> pd.DataFrame:
 write.title("Trainability")
 write.text(
     "[Sohl-Dickstein (2024)](https://arxiv.org/abs/2402.06184) found that the boundary of trainability is fractal: it stays intricate however far one "
-    "zooms in. Each point of this map is a network with its own two learning rates. Blue networks converge, orange ones diverge. All have one hidden "
-    "layer, share their initial weights, and fit the same random numbers by gradient descent."
+    "zooms in. Each point of this map is a network with its own two learning rates; blue ones converge, orange ones diverge. All start from the "
+    "same weights and fit the same random numbers."
 )
 try:
     view = controls.choose()
@@ -188,26 +187,28 @@ if not shipped:
     write.stop()
 version = sum(tile.resolution for tile in shipped)
 found = estimates(version)
+compared = table(found)
+within = compared["paper within interval"].dropna()
 write.text(
-    "A smooth boundary has dimension 1; a fractal one has more. We take the median of local box-counting slopes over maps, each zoomed eight times "
-    "into the busiest part of the one before. The paper uses many more zooms, at 4,096 cells per axis; so our intervals are wide. A zoom that misses "
-    "the intricate part finds a smooth curve, as in the last row."
+    f"The paper's dimension is within our interval for {(within == 'yes').sum()} of {len(within)} conditions. A smooth boundary has dimension 1; a "
+    "fractal one has more. Our intervals are wide: the paper uses many more zooms, at 4,096 cells per axis. A zoom that misses the intricate part "
+    "finds a smooth curve, as in the last row."
 )
 cell(
     dimensions,
     version=version,
     alt="The dimension of each condition's boundary with its interval, beside the paper's figure.",
-    caption="Blue: 95% interval from resampling the slopes, for this seed and these zooms. Orange: the paper.",
+    caption="Blue: median of local box-counting slopes with its 95% interval, for one seed and these zooms. Orange: the paper.",
 )
 write.table(
-    table(found),
+    compared,
     name="trainability-dimensions",
     column_config={name: st.column_config.NumberColumn(format="%.2f") for name in ("paper", "here", "from", "to")},
 )
 missing = [condition.title for name, condition in landscape.CONDITIONS.items() if name not in found]
 if missing:
-    write.text(f"No maps are shipped of these conditions; choose one above to compute it: {'; '.join(missing)}.")
+    write.text(f"No maps are shipped of {'; '.join(missing)}. Choose one above to compute it.")
 write.text(
-    "The paper describes its last condition as an offset of the initial weights, but its notebook adds the offset at every step. You can choose both here."
+    "The paper describes its last condition as an offset of the initial weights; its notebook adds the offset at every step. We show both."
 )
 question.show()

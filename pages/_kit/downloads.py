@@ -26,7 +26,7 @@ def show(
         type="tertiary",
         key=f"take-{name}",
         on_change="rerun",
-        help="The figure's code, its numbers as CSV, and the figure as PNG, SVG or HTML",
+        help="Also as CSV, PNG, SVG or HTML",
     )
     if not inside.open:
         return
@@ -38,24 +38,23 @@ def show(
             if isinstance(charts, tuple):
                 st.caption(str(chart.title))
             with st.container(horizontal=True, gap="small"):
-                csv(lambda chart=chart: plots.frame(chart), file, "The figure's numbers")  # type: ignore[misc]
+                csv(lambda chart=chart: plots.frame(chart), file)  # type: ignore[misc]
                 for kind, mime in (("png", "image/png"), ("svg", "image/svg+xml")):
                     _button(
                         kind.upper(),
                         lambda chart=chart, kind=kind: plots.picture(chart, kind),  # type: ignore[misc]
                         f"{file}.{kind}",
                         mime,
-                        f"The figure as a {kind.upper()} file",
                     )
-                _button("HTML", chart.to_html, f"{file}.html", "text/html", "The figure as an interactive page")
+                _button("HTML", chart.to_html, f"{file}.html", "text/html", "Interactive")
 
 
-def csv(numbers: Callable[[], pd.DataFrame], name: str, help_text: str) -> None:
+def csv(numbers: Callable[[], pd.DataFrame], name: str, help_text: str | None = None) -> None:
     """Show a button that downloads numbers; they are computed when pressed."""
     _button("CSV", lambda: numbers().to_csv(index=False), f"{name}.csv", "text/csv", help_text)
 
 
-def _button(label: str, data: Callable[[], Any], file: str, mime: str, help_text: str) -> None:
+def _button(label: str, data: Callable[[], Any], file: str, mime: str, help_text: str | None = None) -> None:
     st.download_button(
         label,
         data,

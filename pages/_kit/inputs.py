@@ -14,12 +14,12 @@ FOLLOWED = "followed_run"  #: key of the run whose task was chosen last
 TYPED = "typed"  #: typed numbers by key, possibly invalid
 
 
-def number(label: str, default: int, key: str, help_text: str) -> int | None:
+def number(label: str, default: int, key: str, help_text: str | None = None) -> int | None:
     """Show an unbounded integer input; the task's config validates it."""
     return st.number_input(label, value=default, step=1, key=key, bind="query-params", width=140, help=help_text)
 
 
-def train_fraction(help_text: str) -> float:
+def train_fraction(help_text: str | None = None) -> float:
     """Show the training share input."""
     return st.slider(
         "Share for training",
@@ -71,7 +71,7 @@ def integer(
     high: int,
     default: int | None,
     key: str,
-    help_text: str,
+    help_text: str | None = None,
     width: int = 140,
     step: int = 1,
     linked: bool = True,

@@ -12,9 +12,7 @@ _SCRIPT = (_HERE / "lecture.js").read_text()
 def choose() -> None:
     """Show the control in the sidebar, which the view hides."""
     # the address holds a pill's label
-    st.pills(
-        "View", [LECTURE], key=VIEW, bind="query-params", help="Larger type, no sidebar; ← and → move between figures"
-    )
+    st.pills("View", [LECTURE], key=VIEW, bind="query-params", help="Larger type, no sidebar")
 
 
 def begin() -> None:
@@ -23,7 +21,7 @@ def begin() -> None:
         return
     st.html(_HERE / "lecture.css")
     with st.container(key="lecture", horizontal=True, vertical_alignment="center"):
-        st.caption("Lecture view: the keys ← and → move from figure to figure.")
+        st.caption("← and → move from figure to figure.")
         st.button("Leave", key="leave-lecture", type="tertiary", on_click=_leave)
         st.html(f"<script>({_SCRIPT})()</script>", unsafe_allow_javascript=True)
 

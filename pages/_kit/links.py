@@ -7,7 +7,6 @@ from streamlit.errors import StreamlitAPIException
 
 from miii.errors import QUOTED, shortened
 from pages._kit import address, write
-from pages._kit.navigation import entry
 
 NOTES, REQUESTED, TARGET = "link_notes", "link_asked", "link_going"
 
@@ -20,8 +19,7 @@ def to(page: str, label: str, icon: str, **changed: object) -> None:
     """
     # not st.page_link: it repeats the run in the address, and drops parameters bound to widgets of this page
     key = f"to-{len(st.session_state.get(write.RECORDED, []))}-{page}-{label}"  # equal links differ by position
-    about = f"Opens the page {entry(page).title}"
-    st.button(label, icon=icon, type="tertiary", key=key, on_click=go, args=(page,), kwargs=changed, help=about)
+    st.button(label, icon=icon, type="tertiary", key=key, on_click=go, args=(page,), kwargs=changed)
 
 
 def go(page: str, **changed: object) -> None:

@@ -67,7 +67,7 @@ def choose_run(choice: Choice, second: bool) -> None:
         options,
         index=None,
         key=RUN,
-        help="Your runs, then the shipped ones; every page shows the chosen run",
+        help="Your runs, then the shipped ones",
     )
     address.keep_run(st.session_state[RUN])
     if second:
@@ -110,7 +110,7 @@ def _second_picker(options: list[str], kinds: Mapping[str, str]) -> None:
         key=SECOND_RUN,
         bind="query-params",
         placeholder="another run",
-        help="A run of the same kind of task, shown beside the first at the nearest snapshot",
+        help="Of the same kind of task, at the nearest snapshot",
     )
 
 
@@ -123,7 +123,7 @@ def chosen_run() -> runs.Run:
     """Return the chosen run; stop the page if it has no snapshot yet."""
     name = run_name()
     if name is None:
-        write.info("There is no run yet. Train one on the page Train.", icon="play_circle")
+        write.info("There is no run yet. Train one on the Train page.", icon="play_circle")
         write.stop()
     try:
         run = miii.runs.open(name)
@@ -136,7 +136,7 @@ def chosen_run() -> runs.Run:
             write.error(error)
             write.stop()
     if finished:
-        write.info(f"{name} has metrics but no snapshots, so there are no weights to show.")
+        write.info(f"{name} has no snapshots, so there are no weights to show.")
     else:
         write.info(f"{name} has not started to train. Its first snapshot will appear here.")
     write.stop()

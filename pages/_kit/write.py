@@ -132,7 +132,7 @@ def metric(label: str, value: object, **options: Any) -> None:
     record(Text(f"**{label}**: {value}"))
 
 
-def table(rows: Any, name: str, help_text: str = "The numbers of this table", **options: Any) -> None:
+def table(rows: Any, name: str, **options: Any) -> None:
     """Show a table, with a CSV download.
 
     Args:
@@ -143,4 +143,4 @@ def table(rows: Any, name: str, help_text: str = "The numbers of this table", **
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
     st.dataframe(frame, hide_index=True, key=f"table-{name}", placeholder="–", **options)
     record(Table(frame))
-    csv(lambda: frame, name, help_text)
+    csv(lambda: frame, name)

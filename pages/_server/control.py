@@ -110,10 +110,10 @@ def show(name: str, job: Job | None, run: runs.Run | None, config: RunConfig, at
                 on_click=pause,
                 args=(name,),
                 disabled=why_not is not None or job.status != "running",
-                help=why_not or "Saves the training state, so that Resume loses nothing",
+                help=why_not or "Resume loses nothing",
             )
             stopping = None if job.status in ("queued", "running") else "Ends after this step"
-            stop_button(stop, name, why_not=why_not or stopping, help_text="Ends training and keeps the run")
+            stop_button(stop, name, why_not=why_not or stopping, help_text="Keeps the run")
         elif run is not None and run.can_resume:
             st.button(
                 "Resume",
@@ -121,7 +121,7 @@ def show(name: str, job: Job | None, run: runs.Run | None, config: RunConfig, at
                 on_click=resume,
                 args=(name,),
                 disabled=why_not is not None,
-                help=why_not or "Ends at the same weights as an uninterrupted run",
+                help=why_not or "Ends at the weights of an uninterrupted run",
             )
     if run is None or not run.imported:
         at = job.step.step if job is not None and job.step is not None else at
@@ -133,7 +133,7 @@ def unfinished(run: runs.Run) -> None:
     """Say that a run still trains, or that it was stopped, with a button that resumes it."""
     job = registry().get(run.name)
     if job is not None and not job.ended:
-        st.markdown(f":material/sync: Still training: what is shown here may change until step {run.config.steps:,}.")
+        st.markdown(f":material/sync: Still training: what is shown may change until step {run.config.steps:,}.")
         return
     result = run.result
     if result is None or not result["stopped"] or not run.can_resume:
@@ -141,7 +141,7 @@ def unfinished(run: runs.Run) -> None:
     why_not = rights.why_not(run.name)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
-            f":material/stop: Stopped at step {result['steps']:,} of {run.config.steps:,}: what is shown here may change with more training.",
+            f":material/stop: Stopped at step {result['steps']:,} of {run.config.steps:,}: more training may change what is shown.",
             width="content",
         )
         st.button(
@@ -151,7 +151,7 @@ def unfinished(run: runs.Run) -> None:
             on_click=resume,
             args=(run.name,),
             disabled=why_not is not None,
-            help=why_not or "Trains the remaining steps",
+            help=why_not,
         )
 
 
@@ -164,7 +164,8 @@ def _bar(job: Job | None, config: RunConfig, at: int) -> str:
     left = job.seconds_left or 0
     if config.seconds is not None and job.step is not None:
         left = min(left, max(0, config.seconds - job.step.seconds))
-    return f"{note} · {job.rate:.0f} steps/s · {most}{left:.0f} s left"
+    pace = f"{job.rate:.0f}" if job.rate >= 10 else f"{job.rate:.1f}"
+    return f"{note} · {pace} steps/s · {most}{left:.0f} s left"
 
 
 def _status(job: Job | None, run: runs.Run | None) -> tuple[str, str]:

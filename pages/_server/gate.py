@@ -78,13 +78,13 @@ def check(needs: Cost, what: str, title: str | None = None) -> None:
     found, agreed = settings.read(), st.session_state.get(CONFIRMED)
     if found.max_memory is not None and needs.nbytes > found.max_memory * MB:
         raise InputError(
-            f"{what} needs about {needs.nbytes / MB:,.0f} MB of memory, and this server gives a page at most "
-            f"{found.max_memory:,} MB: use miii on a computer of your own, or ask for less."
+            f"{what} needs about {needs.nbytes / MB:,.0f} MB of memory; this server allows a page at most {found.max_memory:,} MB. "
+            "Run miii on your own computer, or choose smaller sizes."
         )
     if found.shared and needs.seconds > LONG:
         raise InputError(
-            f"{what} needs about {needs.seconds:,.0f} seconds, and this server gives a page at most {LONG}: use miii on "
-            "a computer of your own, or ask for less."
+            f"{what} needs about {needs.seconds:,.0f} seconds; this server allows a page at most {LONG}. "
+            "Run miii on your own computer, or choose smaller sizes."
         )
     if found.shared or agreed is True or agreed == what or not _is_expensive(needs):
         return
@@ -99,7 +99,7 @@ def check(needs: Cost, what: str, title: str | None = None) -> None:
         on_click=st.session_state.update,
         args=({CONFIRMED: what},),
         icon=":material/play_arrow:",
-        help="Starts the computation; leaving the page stops it at the next figure",
+        help="Leaving the page stops it at the next figure",
     )
     write.stop()
 

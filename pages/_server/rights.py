@@ -76,7 +76,7 @@ def why_not(name: str) -> str | None:
     """Return why this session may not stop, rename or delete a run; None if it may."""
     mine, shipped = runs.homes()
     if not (mine / name).exists() and (shipped / name).exists():
-        return "This run came with miii and can only be read."
+        return "Shipped runs are read-only."
     if not settings.read().shared:
         return None
     try:
@@ -85,7 +85,7 @@ def why_not(name: str) -> str | None:
         note = b""
     if any(hmac.compare_digest(_digest(key).encode(), note) for key in keys()):
         return None
-    return "Only the session that made this run, or someone with its secret link, may do that."
+    return "Only the session that made this run, or its secret link, can change it."
 
 
 def check(name: str) -> None:

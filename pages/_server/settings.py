@@ -124,8 +124,8 @@ def check_start(config: RunConfig, busy: int, own: int) -> None:
     for most, given, whose in ((found.max_jobs, busy, "runs"), (found.max_own_jobs, own, "your runs")):
         if most is not None and given >= most:
             raise InputError(
-                f"{whose} that train or wait must be at most {most} on this server: start another one when one of "
-                f"them has ended (got {given + 1})."
+                f"{whose} that train or wait must be at most {most} on this server: wait until one has ended "
+                f"(got {given + 1})."
             )
 
 
@@ -141,13 +141,13 @@ def check_run(config: RunConfig) -> None:
     needs = cost.training(config)
     if found.max_memory is not None and needs.nbytes > found.max_memory * MB:
         raise InputError(
-            f"training must need at most {found.max_memory:,} MB of memory on this server: lower batch_size, or the "
-            f"sizes of task and model (got about {needs.nbytes / MB:,.0f} MB)."
+            f"training must need at most {found.max_memory:,} MB of memory on this server: lower batch_size, task or model "
+            f"sizes (got about {needs.nbytes / MB:,.0f} MB)."
         )
     if found.shared and needs.step_seconds > STEP:
         raise InputError(
-            f"a training step must take at most {STEP} seconds on this server: lower batch_size, or the sizes of task "
-            f"and model (got about {needs.step_seconds:.0f} seconds)."
+            f"a training step must take at most {STEP} seconds on this server: lower batch_size, task or "
+            f"model sizes (got about {needs.step_seconds:.0f} seconds)."
         )
 
 
@@ -166,6 +166,6 @@ def check_disk(more: int) -> None:
     used = runs.nbytes(runs.homes()[0])
     if used + more > most * MB:
         raise InputError(
-            f"runs must take at most {most:,} MB on this server, of which {used / MB:,.0f} MB are taken: lower "
+            f"runs must take at most {most:,} MB on this server, and {used / MB:,.0f} MB are taken: lower "
             f"snapshots, or delete a run (got {more / MB:,.0f} MB more)."
         )

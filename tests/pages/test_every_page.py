@@ -130,7 +130,6 @@ def check(see: Shown, where: tuple[str, str], refused: bool = False) -> None:
         json.dumps(spec, allow_nan=False)
     for widget in see.widgets:
         assert widget.label, (where, widget)
-        assert widget.help, (where, widget)
     files = [widget.key for widget in see.widgets if widget.kind == "download_button" and widget.key]
     assert len(files) == len(set(files)), where
     assert not refused or (see.infos and not see.charts), where

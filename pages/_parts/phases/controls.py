@@ -65,8 +65,7 @@ def create() -> None:
         most = settings.read().max_sweep
         if most is not None and len(choices[x]) * len(choices[y]) > most:
             raise InputError(
-                f"a diagram must have at most {most} cells on this server (got {len(choices[x]) * len(choices[y])}): "
-                "use miii on a computer of your own."
+                f"a diagram must have at most {most} cells on this server (got {len(choices[x]) * len(choices[y])})."
             )
         settings.check_run(base)
         folder = runs.free_folder(f"phases-{base.task.name}-{x}-{y}".replace("_", "-"))
@@ -89,14 +88,13 @@ def show(diagram: sweeps.Diagram) -> None:
     name = diagram.sweep.name
     training, why = sweeping.get(name), rights.why_not(name)
     if training is not None and not training.ended:
-        stop_button(stop, name, why_not=why, help_text="Stops after the current step; you can continue later")
+        stop_button(stop, name, why_not=why, help_text="You can continue later")
     elif why is None and (left := diagram.next()):
         st.button(
             f"Continue: {len(left)} networks",
             icon=":material/play_arrow:",
             on_click=go_on,
             args=(diagram,),
-            help="Trains the missing cells",
         )
     if training is not None and training.message:
         write.warning(training.message, icon="error")
@@ -123,11 +121,9 @@ def panel() -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         y = _axis("Vertical", "phases-y", [name for name in reversed(LABELS) if name != x], "weight_decay")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        st.number_input(
-            "Values per axis", SMALLEST, LARGEST, 8, key="phases-count", width=140, help="8 gives 8 × 8 cells"
-        )
-        st.number_input("p", 5, 31, 13, key="phases-p", width=110, help="The networks learn addition modulo p")
-        st.number_input("Steps", 100, 10_000, 1000, 100, key="phases-steps", width=130, help="Steps per network")
+        st.number_input("Values per axis", SMALLEST, LARGEST, 8, key="phases-count", width=140)
+        st.number_input("p", 5, 31, 13, key="phases-p", width=110, help="For addition modulo p")
+        st.number_input("Steps", 100, 10_000, 1000, 100, key="phases-steps", width=130, help="Per network")
         with st.popover("Other options", icon=":material/tune:", help="Of all networks"):
             values = sweeps.phases.base()
             defaults = {"lr": values.optimizer.lr, "weight_decay": values.optimizer.weight_decay}
@@ -135,16 +131,16 @@ def panel() -> None:
             for name, value in defaults.items():
                 if name not in (x, y):
                     st.number_input(
-                        label(name), value=value, step=None, format="%g", key=f"phases-{name}", help=f"Option {name}"
+                        label(name), value=value, step=None, format="%g", key=f"phases-{name}", help=f"`{name}`"
                     )
             if "d_model" not in (x, y):
-                st.number_input(label("d_model"), 4, 128, 32, 4, key="phases-d_model", help="Option d_model")
+                st.number_input(label("d_model"), 4, 128, 32, 4, key="phases-d_model", help="`d_model`")
         st.button(
             "Train",
             icon=":material/play_arrow:",
             type="primary",
             on_click=create,
-            help="Trains all networks together; above 8 × 8 cells, a coarse grid first, refined where neighbors differ",
+            help="Above 8 × 8, a coarse grid first, refined where neighbors differ",
         )
 
 
@@ -153,7 +149,7 @@ def _axis(title: str, key: str, options: list[str], first: str = "lr") -> str:
     index = options.index(first) if first in options else 0
     if st.session_state.get(key) not in options:
         st.session_state.pop(key, None)
-    chosen = st.selectbox(title, options, index, format_func=label, key=key, width=170, help="Option of this axis")
+    chosen = st.selectbox(title, options, index, format_func=label, key=key, width=170)
     _, low, high = LABELS[chosen]
     spacing = "equal steps" if chosen == "train_fraction" else "equal ratios"
     for end, value in (("low", low), ("high", high)):
@@ -164,6 +160,6 @@ def _axis(title: str, key: str, options: list[str], first: str = "lr") -> str:
             format="%g",
             key=f"phases-{chosen}-{end}",
             width=110,
-            help=f"{label(chosen)}, in {spacing}",
+            help=f"In {spacing}",
         )
     return chosen

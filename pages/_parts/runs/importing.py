@@ -34,7 +34,7 @@ def panel() -> None:
             "A run as a zip file",
             type="zip",
             key=f"zip-{turn}",
-            help="Made by the button Download or by `miii pack`; at most 50 MB",
+            help="From Download or `miii pack`",
         )
         _add("zip", None if file is None else partial(_unzipped, file))
     with as_folder:
@@ -43,7 +43,7 @@ def panel() -> None:
             type=["json", "jsonl", "safetensors"],
             accept_multiple_files="directory",
             key=f"folder-{turn}",
-            help="As written by `miii train`; at most 100 MB",
+            help="As written by `miii train`",
         )
         _add("folder", partial(_unfolded, files) if files else None)
     with weights:
@@ -53,20 +53,17 @@ def panel() -> None:
 def _weights(turn: int) -> None:
     kinds = _kinds()
     write.text(
-        "Weights of a network that answers pairs of numbers modulo $p$, from TransformerLens, torch, nanoGPT or a notebook, with or without "
-        "attention. miii recognizes their layout, $p$ and task. Several files become the snapshots of one run."
+        "Weights from TransformerLens, torch, nanoGPT or a notebook, of a network on pairs of numbers modulo $p$, with or without attention. "
+        "Several files become the snapshots of one run."
     )
     files = st.file_uploader(
         "Weights",
         type=list(kinds),
         accept_multiple_files=True,
         key=f"weights-{turn}",
-        help="At most 50 MB. "
-        + (
-            "Pickled files go through torch's restricted loader, with limits on memory and time."
-            if ".pt" in kinds
-            else "A shared server reads only .safetensors, because .pt files can execute code; `miii import` reads both."
-        ),
+        help=None
+        if ".pt" in kinds
+        else "A shared server reads no .pt files, which can execute code; `miii import` does",
     )
     with st.container(horizontal=True, gap="small"):
         operations = [name for name in get_args(Operation) if name != "expr"]
@@ -76,7 +73,7 @@ def _weights(turn: int) -> None:
             "most likely",
             "task",
             160,
-            "The operation to check; a better fit is reported",
+            "A better fit is reported",
         )
         act = _choose(
             "Activation",
@@ -84,10 +81,10 @@ def _weights(turn: int) -> None:
             "recorded or inferred",
             "act",
             200,
-            "The nonlinearity of the neurons; files rarely record it",
+            "Files rarely record it",
         )
         layout = _choose("Layout", foreign.NAMES, "recognized", "layout", 200, "The library that wrote the file")
-        name = st.text_input("Name", key="weights-name", width=200, help="Default: task-p-imported")
+        name = st.text_input("Name", key="weights-name", width=200, placeholder="task-p-imported")
     _add("weights", partial(_imported, files, operation, act, layout, name.strip()) if files else None)
 
 
@@ -157,7 +154,6 @@ def _add(kind: str, make: Callable[[], runs.Run] | None) -> None:
         disabled=make is None,
         on_click=_take_in,
         args=(make, kind == "weights"),
-        help="Checks all files before it creates a run",
     )
 
 
@@ -173,7 +169,7 @@ def _take_in(make: Callable[[], runs.Run], again: bool) -> None:
     else:
         st.session_state[IMPORTED] += 1
         st.session_state[CHOSEN] = st.session_state[RUN] = run.name
-        st.session_state[MESSAGES] = f"Imported {run.name}. Every page now shows it."
+        st.session_state[MESSAGES] = f"Imported {run.name}; every page now shows it."
 
 
 def _taken() -> list[str]:

@@ -106,25 +106,17 @@ def has_state(name: str) -> bool:
 
 
 COLUMNS: dict[str, Any] = {
-    "run": st.column_config.TextColumn(pinned=True, help="The folder's name."),
-    "task": st.column_config.TextColumn(width=210, help="The training task."),
-    "changed": st.column_config.TextColumn(width=210, help="Options that differ from the task's recipe."),
-    "result": st.column_config.TextColumn(help="The headline metric at the last evaluation; the next column names it."),
-    "metric": st.column_config.TextColumn(help="The headline metric of this kind of task, the same on every page."),
-    "state": st.column_config.TextColumn(
-        help="Queued, training, done, stopped, unfinished, imported, corrupt or unreadable."
-    ),
-    "reason": st.column_config.TextColumn(help="Why a run cannot be read."),
-    "from": st.column_config.TextColumn(
-        help="Shipped runs are read-only; others were trained here, uploaded or imported."
-    ),
-    "steps": st.column_config.NumberColumn(format="localized", help="Last evaluated step."),
-    "reached": st.column_config.TextColumn(
-        help="The task's milestone, if it was met: 99% test accuracy; for primes, two AUCs."
-    ),
-    "reached at": st.column_config.NumberColumn(
-        format="localized", help="First evaluated step that met the milestone."
-    ),
-    "MB": st.column_config.NumberColumn(format="%.1f", help="Megabytes on disk."),
-    "date": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", help="Start of training, UTC."),
+    "run": st.column_config.TextColumn(pinned=True),
+    "task": st.column_config.TextColumn(width=210),
+    "changed": st.column_config.TextColumn(width=210, help="Options that differ from the task's recipe"),
+    "result": st.column_config.TextColumn(help="At the last evaluation"),
+    "metric": st.column_config.TextColumn(help="What the result measures"),
+    "state": st.column_config.TextColumn(),
+    "reason": st.column_config.TextColumn(),
+    "from": st.column_config.TextColumn(help="Shipped runs are read-only"),
+    "steps": st.column_config.NumberColumn(format="localized", help="Last evaluated step"),
+    "reached": st.column_config.TextColumn(help="The milestone, usually 99% test accuracy"),
+    "reached at": st.column_config.NumberColumn(format="localized", help="First step that met it"),
+    "MB": st.column_config.NumberColumn(format="%.1f"),
+    "date": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm", help="Start of training, UTC"),
 }

@@ -6,10 +6,11 @@ import miii
 from miii import analysis, plots
 from miii.errors import InputError
 from miii.plots.style import Chart
-from miii.tasks.sequences.kinds import KINDS
+from miii.tasks.sequences.kinds import KINDS, SHORTEST
 from miii.tasks.sequences.named import named
 from miii.tasks.sequences.typed import DIGITS, FEWEST, MOST, parse
 from pages._kit import write
+from pages._kit.cell import cell
 
 FIRST = "Fibonacci numbers"
 
@@ -19,6 +20,20 @@ def confidences(name: str, step: int, terms: str) -> Chart:
     config = analysis.kinds.check(run.config.task)
     found = analysis.kinds.of_terms(run.model(step), config, read)
     return plots.kind_confidences(found, sorted(analysis.kinds.known_kinds(read)))
+
+
+def show_kinds(name: str, step: int, terms: str) -> None:
+    """Show the confidence of each kind of a sequence."""
+    short = len(parse(terms).terms) < SHORTEST
+    cell(
+        confidences,
+        name=name,
+        step=step,
+        terms=terms,
+        alt="Confidence of each kind for the chosen sequence.",
+        caption="Colored: kinds that hold, as far as the terms or the definition decide."
+        + f" Fewer than {SHORTEST} terms decide none." * short,
+    )
 
 
 def sequence() -> str:
@@ -31,15 +46,14 @@ def sequence() -> str:
         key="named",
         bind="query-params",
         width=320,
-        help=f"{len(names)} well-known sequences, none from the training grammar",
+        help="None from the training grammar",
     )
     text = st.text_area(
         "Or type or paste one",
         key="terms",
         height=80,
         placeholder="1, 4, 9, 16, 25, 36, 49, 64, 81, 100, 121, 144",
-        help=f"At least {FEWEST} integers of up to {DIGITS:,} digits, separated by commas or spaces, or lines of an OEIS b-file; "
-        f"the first {MOST} are used",
+        help=f"{FEWEST} to {MOST} integers of up to {DIGITS:,} digits, or an OEIS b-file",
     )
     if not text.strip():
         return ", ".join(map(str, named()[chosen or FIRST].terms))
@@ -62,6 +76,5 @@ def kind() -> str:
         key="kind",
         bind="query-params",
         width=200,
-        help="The kind whose logit is explained",
     )
     return found or next(iter(KINDS))

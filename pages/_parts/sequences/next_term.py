@@ -56,7 +56,7 @@ def next_term(run: Run, step: int, terms: str, read: tuple[int, ...]) -> None:
         len(read),
         min(24, known),
         "given",
-        "The network predicts the term after these; with fewer than all, the answer is known",
+        "The network predicts the term after these",
     ) or min(24, known)
     true = read[given] if given < len(read) else None
     chosen = network_for_next(run, step)
@@ -73,15 +73,14 @@ def by_network(run: Run, step: int, terms: str, given: int, true: int | None) ->
     answer = "**no term**" if found.term is None else f"**{spelled(found.term)}**"
     truth = "" if true is None else f" The true term is {spelled(true)}."
     write.text(
-        f"{run.name} predicts {answer}.{truth} A network reads what simple rules (repetitions, differences, fitted "
-        "coefficients) predict modulo each m, and how many terms each rule has predicted so far. By the **Chinese remainder theorem**, its "
-        f"most confident residues give the term, within the size that it predicts: {spelled(found.smallest)} to {spelled(found.largest)} "
-        f"(confidence {found.probability:.0%})."
+        f"{run.name} predicts {answer}.{truth} The network reads what simple rules (repetitions, differences, fitted coefficients) predict, and for how "
+        f"many terms each was right. It outputs the next term modulo each m, and its size, {spelled(found.smallest)} to {spelled(found.largest)} "
+        f"(confidence {found.probability:.0%}). The **Chinese remainder theorem** combines its most confident residues."
     )
     if max(abs(term).bit_length() for term in analysis.kinds.parse(terms).terms[:given]) >= LARGEST_BITS:
         write.text(
-            f"These terms have {LARGEST_BITS} bits or more. The network knows no larger sizes, so its answer cannot be right; "
-            "the residues can."
+            f"These terms have {LARGEST_BITS} bits or more, which is larger than the network can say. Its residues may be right; its answer "
+            "cannot be."
         )
     cell(
         residues,
@@ -110,10 +109,7 @@ def by_network(run: Run, step: int, terms: str, given: int, true: int | None) ->
 
 def failed(found: Continuation, true: int | None) -> str:
     """Return which residues failed, or how many moduli were combined."""
-    combined = (
-        f"{sum(each.used for each in found.residues)} moduli are combined; their least common multiple is {spelled(found.product)}."
-        + ("" if all(each.used for each in found.residues) else " Others agree with the answer or contradict it.")
-    )
+    combined = f"{sum(each.used for each in found.residues)} moduli are combined; their least common multiple is {spelled(found.product)}."
     if true is None:
         return combined
     wrong = [str(each.modulus) for each in found.residues if true % each.modulus != each.residue]
@@ -130,8 +126,8 @@ def by_recurrence(read: tuple[int, ...], true: int | None) -> None:
     found = analysis.recurrences.shortest(read)
     if found.tested < 1:
         write.text(
-            f"**No linear recurrence** (Berlekamp–Massey): the shortest that fits all {len(read)} terms has order "
-            f"{len(found.coefficients)}, as many coefficients as the terms determine."
+            f"**No linear recurrence** (Berlekamp–Massey): the shortest that fits has order {len(found.coefficients)}, as many "
+            f"coefficients as {len(read)} terms determine."
         )
         return
     rule = " ".join(
@@ -143,7 +139,7 @@ def by_recurrence(read: tuple[int, ...], true: int | None) -> None:
     verdict = "" if true is None else " (correct)" if found.following == true else " (wrong)"
     write.text(
         f"Without a network, the shortest linear recurrence (Berlekamp–Massey) gives **{following}**{verdict}: "
-        f"x[n] = {rule.removeprefix('+ ') or '0'}. {found.tested} terms beyond those that determine it agree."
+        f"x[n] = {rule.removeprefix('+ ') or '0'}. It predicts {found.tested} terms beyond those that determine it."
     )
 
 
@@ -178,9 +174,7 @@ def accuracy(run: Run, step: int) -> None:
         name: st.column_config.NumberColumn(format="percent") for name in rows[0] if name not in ("rule", "sequences")
     }
     write.table(pd.DataFrame(rows), name="exact", column_config=shares)
-    write.caption(
-        "“longest run”: at each modulus, the guess of the rule that predicted most terms in a row, without a network."
-    )
+    write.caption("“longest run”, without a network: at each modulus, the rule that was right for most terms in a row.")
     if reported is not None:
         named = reported["named"]
         write.text(

@@ -44,12 +44,12 @@ def baselines(name: str) -> dict[str, float]:
 def show(run: Run, step: int, task: Sequences) -> None:
     """Show how often a network answers a question other than kinds and continuation."""
     write.header("How accurate is it?", anchor="scores")
-    write.text(f"{run.name}: {task.description}. All figures are on held-out rule families.")
+    write.text(f"{run.name}: {task.description}. Measured on held-out rule families.")
     found, without = answered(run.name, step), baselines(run.name)
     with st.container(horizontal=True):
-        write.metric("Network", f"{found['all']:.1%}", border=True, help="All answers of an example correct")
+        write.metric("Network", f"{found['all']:.1%}", border=True, help="All answers correct")
         write.metric("Decision tree", f"{without['tree']:.1%}", border=True, help="On differences and ratios")
-        write.metric("Majority", f"{without['majority']:.1%}", border=True, help="The most frequent answers")
+        write.metric("Majority", f"{without['majority']:.1%}", border=True, help="The most frequent answer")
     if len(found) > 2:
         write.table([{"answer": name, "accuracy": f"{share:.1%}"} for name, share in found.items()], name="answers")
     over_seeds(task.target)
@@ -76,8 +76,7 @@ def others(run: Run, task: Sequences) -> None:
             chosen[target] = names[0]
     write.table(pd.DataFrame(rows), name="questions", width="content")
     write.caption(
-        "Network, decision tree and majority: small runs on held-out rule families, medians over seeds; macro F1 for kinds, else the "
-        "share with all answers correct."
+        "Small runs on held-out rule families, medians over seeds: macro F1 for kinds, else the share with all answers correct."
     )
     with st.container(horizontal=True, gap="small"):
         for target, name in chosen.items():
@@ -87,9 +86,8 @@ def others(run: Run, task: Sequences) -> None:
                 key=f"open-{target}",
                 on_click=st.session_state.update,
                 args=({RUN: name, STEP: None},),
-                help=f"Shows this page for a run with the target {target}",
             )
-        links.to("train", "Train one: choose its target", ":material/play_arrow:", task="sequences")
+        links.to("train", "Train one", ":material/play_arrow:", task="sequences")
 
 
 def over_seeds(target: str) -> None:
@@ -105,5 +103,5 @@ def over_seeds(target: str) -> None:
     write.table(rows.dropna(axis=1, how="all"), name="encodings", width="content")
     score = "Macro F1" if target == "kinds" else "Share with all answers correct"
     write.caption(
-        f"{score} on held-out rule families; medians over seeds. All runs have {n:,} sequences and {steps} steps. “magnitude” is sign and size alone."
+        f"{score} on held-out rule families, medians over seeds, with {n:,} sequences and {steps} steps. “magnitude” is sign and size alone."
     )

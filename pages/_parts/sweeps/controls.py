@@ -97,7 +97,7 @@ def show(sweep: sweeps.Sweep) -> None:
     left = sum(number for status, number in sweep.counts().items() if status not in ("done", "diverged"))
     with st.container(horizontal=True, gap="small"):
         if live:
-            stop_button(stop, sweep.name, why_not=why, help_text="Stops after the current step; you can continue later")
+            stop_button(stop, sweep.name, why_not=why, help_text="You can continue later")
         elif left:
             st.button(
                 f"Train the {left} left",
@@ -105,20 +105,20 @@ def show(sweep: sweeps.Sweep) -> None:
                 on_click=start,
                 args=(sweep.name,),
                 disabled=why is not None,
-                help=why or "One run at a time, after single runs that are queued; other processes may join",
+                help=why or "One run at a time, after queued single runs",
             )
         with st.popover(
             "Extend",
             icon=":material/add:",
             disabled=why is not None or live,
-            help=why or "Adds values and seeds to the grid; finished runs stay",
+            help=why or "Finished runs stay",
         ):
             st.text_input(
                 "More values",
                 key=f"extend-grid-{sweep.name}",
                 placeholder=" ".join(f"{option}=…" for option in sweep.grid) or "no options",
                 max_chars=500,
-                help="New values of the options that the sweep varies",
+                help="For the options above",
             )
             st.number_input(
                 "Seeds",
@@ -134,7 +134,7 @@ def show(sweep: sweeps.Sweep) -> None:
                 on_click=extend,
                 args=(sweep,),
                 disabled=why is not None,
-                help=why or "Trains the new runs and finishes the others",
+                help=why,
             )
     if training is not None and training.message:
         write.warning(training.message, icon="error")
@@ -146,19 +146,19 @@ def panel() -> None:
     with new:
         name = run_name()
         write.text(
-            f"The sweep varies options of the chosen run, {write.escaped(name)}. Any option of `miii train` can be varied."
+            f"A sweep varies options of the run in the sidebar, {write.escaped(name)}."
             if name
-            else "Choose a run first: a new sweep varies its options."
+            else "Choose a run first: a sweep varies its options."
         )
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-            st.text_input("Name", "my-sweep", key="new-sweep-name", max_chars=60, width=160, help="Name of the folder")
+            st.text_input("Name", "my-sweep", key="new-sweep-name", max_chars=60, width=160)
             st.text_input(
                 "Grid",
                 "lr=0.003,0.01 weight_decay=0.5,2",
                 key="new-sweep-grid",
                 max_chars=500,
                 width=330,
-                help="Each option with its values, as for `miii sweep --grid`",
+                help="Options of `miii train`, each with its values",
             )
             st.number_input(
                 "Seeds",
@@ -175,7 +175,6 @@ def panel() -> None:
                 type="primary",
                 on_click=create,
                 disabled=name is None,
-                help="Trains one run for each setting and seed",
             )
         found = settings.read()
         if found.max_sweep is not None:
@@ -186,7 +185,7 @@ def panel() -> None:
             "The zip file of a sweep's folder",
             type="zip",
             key=f"sweep-zip-{st.session_state.setdefault(TURN, 0)}",
-            help="Made by `zip -r sweep.zip FOLDER`. Every file of it is checked.",
+            help="From `zip -r sweep.zip FOLDER`; every file is checked",
         )
         st.button(
             "Add to the sweeps",
@@ -195,7 +194,6 @@ def panel() -> None:
             disabled=given is None,
             on_click=_take_in,
             args=(given,),
-            help="Checks every file before adding the sweep",
         )
 
 

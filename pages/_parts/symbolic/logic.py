@@ -33,21 +33,19 @@ FUNCTIONS = {
         "def xor(a, b):\n    some = a or b\n    return some and not (a and b)",
         logic.xor,
         logic.not_all_equal_network(2),
-        "$h_1$ is above 0 where no input is true, $h_2$ where both are: the two clauses of the program. For two inputs, xor and *not "
-        "all equal* are the same function.",
+        "Each unit is one clause of the program: $h_1 > 0$ if no input is true, $h_2 > 0$ if both are.",
     ),
     "not all equal of three": Shown(
         "def not_all_equal(a, b, c):\n    some = a or b or c\n    return some and not (a and b and c)",
         logic.not_all_equal,
         logic.not_all_equal_network(3),
-        "$h_1$ is above 0 where no input is true, $h_2$ where all are: each unit corresponds to one clause of the program.",
+        "Each unit is one clause of the program: $h_1 > 0$ if no input is true, $h_2 > 0$ if all are.",
     ),
     "xor of three": Shown(
         "def xor(a, b, c):\n    return (a + b + c) % 2 == 1",
         logic.xor,
         logic.xor_network(3),
-        "The hidden units bend a line at 0, 1 and 2 true inputs, so that the output alternates 0, 1, 0, 1: addition modulo 2. No unit corresponds to "
-        "a part of the program.",
+        "No unit is a part of the program: together they bend a line at 0, 1 and 2 true inputs, so the output alternates.",
     ),
 }
 
@@ -57,8 +55,6 @@ def section() -> None:
     write.header("As the draft prints it", anchor="printed")
     left, right = st.columns(2, gap="medium")
     with left:
-        write.text("**Symbolic**: a program, printed as xor.")
-        st.code(PRINTED.strip(), language="lua")
         printed = pd.DataFrame(logic.inputs(3).astype(bool), columns=["a", "b", "c"])
         for name, function in (
             ("program", logic.printed_program),
@@ -66,16 +62,14 @@ def section() -> None:
             ("xor", logic.xor),
         ):
             printed[name] = logic.truth(function, 3)
-        _table(printed, "printed-program")
         equal, odd = (int((printed["program"] == printed[name]).sum()) for name in ("not all equal", "xor"))
         write.text(
-            f"It computes ***not all equal***, with which it agrees in {equal} of {len(printed)} rows. It agrees with xor (an odd number of "
-            f"true inputs) in {odd}."
+            f"**Symbolic**: a program. It is printed as xor (an odd number of true inputs), but agrees with xor in only {odd} of "
+            f"{len(printed)} rows, and with ***not all equal*** in {equal}."
         )
+        st.code(PRINTED.strip(), language="lua")
+        _table(printed, "printed-program")
     with right:
-        write.text("**Sub-symbolic**: equation 3, meant to do the same.")
-        W = _matrix(logic.PRINTED_MATRIX)
-        write.latex(rf"f(x) = \sigma\left({W} {W}\, x\right) > 0")
         values = logic.printed_network()
         network = pd.DataFrame(logic.inputs(2).astype(bool), columns=["a", "b"])
         for i in range(2):
@@ -83,14 +77,17 @@ def section() -> None:
         for i in range(2):
             network[f"σ {'₁₂'[i]} > 0"] = values[:, i] > 0
         network["xor"] = logic.truth(logic.xor, 2)
-        _table(network, "printed-network")
         printed_matrix = np.array(logic.PRINTED_MATRIX)
         product = _matrix((printed_matrix @ printed_matrix).tolist())
         always = "always" if (values > 0).all() else "not always"
         write.text(
-            rf"The formula has two outputs, σ₁ and σ₂. With **no nonlinearity** between them, the matrices are one linear map, ${product}$. A sigmoid "
-            rf"is {always} above 0, so every answer is true. With a threshold of $\tfrac12$ instead of 0, the first output is never true and the second equals $a$. No single linear map computes xor."
+            rf"**Sub-symbolic**: equation 3, meant to do the same. With **no nonlinearity** between them, its matrices are one linear map, ${product}$, "
+            rf"and no linear map computes xor. A sigmoid is {always} above 0, so every answer is true; with a threshold of $\tfrac12$, σ₁ is "
+            "never true and σ₂ equals $a$."
         )
+        W = _matrix(logic.PRINTED_MATRIX)
+        write.latex(rf"f(x) = \sigma\left({W} {W}\, x\right) > 0")
+        _table(network, "printed-network")
 
     write.header("Weights that work", anchor="weights")
     chosen = st.segmented_control(
@@ -100,7 +97,6 @@ def section() -> None:
         required=True,
         key="function",
         bind="query-params",
-        help="Checked on the whole truth table",
     )
     shown = FUNCTIONS.get(chosen or "", FUNCTIONS["not all equal of three"])
     net, n = shown.network, len(shown.network.first[0])

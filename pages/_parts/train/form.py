@@ -75,7 +75,7 @@ def run_form() -> RunConfig:
                 default="fast",
                 required=True,
                 key="recipe",
-                help="fast: addition groks in seconds. literature: hyperparameters of Nanda et al. 2023, many minutes.",
+                help="literature: the hyperparameters of Nanda et al. 2023, many minutes",
             )
         preset = view.preset(task)
     # typed values are checked at the end

@@ -45,7 +45,7 @@ def choose() -> landscape.View:
             bind="query-params",
             width=300,
             on_change=_changed,
-            help="The rows of the paper's Table 1, and addition for grokking",
+            help="From the paper's Table 1, and grokking",
         )
         own = CONDITIONS[condition] == landscape.GROKKING
         if own == (st.session_state.get("networks") == PAPER):
@@ -65,7 +65,7 @@ def choose() -> landscape.View:
             key="cells",
             bind="query-params",
             width=130,
-            help="Each doubling takes four times the networks, or twice as many near a smooth boundary",
+            help="Each doubling trains two to four times as many networks",
         )
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         whole_map = landscape.widest(CONDITIONS[condition])
@@ -77,7 +77,7 @@ def choose() -> landscape.View:
                 max_chars=60,
                 width=230,
                 placeholder=f"{ends[0]:g} {ends[1]:g}",
-                help="Two numbers, as log10; or drag a rectangle on the map",
+                help="Two numbers, as log10; or drag on the map",
             )
         trail = st.session_state.get(TRAIL, [])
         st.button(
@@ -85,10 +85,9 @@ def choose() -> landscape.View:
             icon=":material/undo:",
             on_click=back,
             disabled=not trail,
-            help="Returns to the view before this one",
         )
-        st.button("Zoom out", icon=":material/zoom_out:", on_click=out, help=f"Shows a region {FACTOR} times as wide")
-        st.button("Show whole map", icon=":material/zoom_out_map:", on_click=whole, help="Zooms out to the widest view")
+        st.button("Zoom out", icon=":material/zoom_out:", on_click=out, help=f"{FACTOR} times as wide")
+        st.button("Show whole map", icon=":material/zoom_out_map:", on_click=whole)
     address.keep(X, Y)
     return _view(condition, networks, cells)
 
@@ -259,5 +258,5 @@ def buttons(view: landscape.View, tile: landscape.Tile | None) -> None:
             type="primary",
             on_click=start,
             args=(view,),
-            help="Computes in the background, from coarse to fine; you can stop it",
+            help="In the background, from coarse to fine",
         )

@@ -28,23 +28,21 @@ def show(view: landscape.View) -> None:
     if (job is not None and not job.ended) or any(narrow[i + 1] - narrow[i] >= wide[i + 1] - wide[i] for i in (0, 2)):
         return
     with st.popover("Film", icon=":material/movie:", help="From the whole map to this view"):
-        frames = int(
-            st.number_input("Frames", 2, landscape.film.MOST, 24, key=FRAMES, help="How many maps; each is one frame")
-        )
+        frames = int(st.number_input("Frames", 2, landscape.film.MOST, 24, key=FRAMES))
         cells = view.resolution
         st.button(
             f"Compute {frames} maps of {cells} x {cells} cells",
             icon=":material/play_arrow:",
             on_click=start,
             args=(view,),
-            help="Computes in the background; existing frames are kept",
+            help="Existing frames are kept",
         )
     place = mapping.film_place(view, frames)
     film = place / landscape.film.FILM
     if not film.exists():
         return
     picture = film.read_bytes()
-    st.image(picture, caption=f"{frames} maps of {cells} x {cells} cells, from the whole map to this view", width=512)
+    st.image(picture, caption=f"{frames} maps of {cells} x {cells} cells", width=512)
     with st.container(horizontal=True, gap="small"):
         st.download_button("Film (GIF)", picture, "trainability.gif", "image/gif", icon=":material/movie:")
 

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+import streamlit as st
+
 import miii
 from miii import plots
 from miii.plots.style import Chart
@@ -42,30 +44,28 @@ def show() -> None:
     table, nudged = boundaries(version), moved(version)
     write.text(miii.landscape.question.answer(table, nudged))
     write.text(
-        f"Each cell is a network that learns addition modulo {own.P} from {own.SHARE:.0%} of the pairs, "
-        f"with its own learning rate and weight decay. It groks if its test accuracy reaches 99% within {maps[0][1].view.steps} steps. All share "
-        f"their split and initial weights. To explore this map, choose the condition "
+        f"Each cell learns addition modulo {own.P} from {own.SHARE:.0%} of the pairs, with its own learning rate and weight decay but the same split and "
+        f"initial weights. It groks if test accuracy reaches 99% within {maps[0][1].view.steps} steps. To explore this map, choose the condition "
         f"*{write.escaped('Modular addition: does it grok?')}* above."
     )
     cell(
         zooms,
         version=version,
         alt="A map of learning rate and weight decay: blue where a network groks, orange where it does not.",
-        caption="The whole map, then zooms into the busiest part, each four times narrower. Darker blue: groks sooner. Darker "
-        "orange: lower test accuracy.",
+        caption="The whole map, then zooms into the busiest part, each four times narrower. Darker blue: groks sooner; darker orange: lower test accuracy.",
     )
     cell(
         roughness,
         version=version,
         alt="Dimension, and structure, of the boundary at each zoom, for the maps and for a noisy line.",
-        caption="A smooth boundary has dimension 1. Structure is 0 if neighboring cells agree only by chance, and 1 if they always agree. Noise, such "
-        "as the noisy line, rises to dimension 2 and loses its structure once the zoom is inside its band. The table has controls without zoom.",
+        caption="Control: inside its band, the noisy line reaches dimension 2 and loses its structure.",
     )
     write.table(table.round(3), name="grokking-boundary")
     if len(nudged):
         write.text(
-            "In the widest map, we move all learning rates by a *distance* in log10, and count the cells that change sides. Near a boundary of "
-            "dimension D, they shrink as the distance to the power 2 − D ([McDonald et al. 1985](https://doi.org/10.1016/0167-2789(85)90001-6)). The last row compares "
-            "each cell with the next one."
+            "We move all learning rates of the whole map by a *distance* in log10 and count the cells that change sides. Near a boundary of dimension D, "
+            "this share falls as the distance to the power 2 − D ([McDonald et al. 1985](https://doi.org/10.1016/0167-2789(85)90001-6)). The last row "
+            "compares neighboring cells."
         )
-        write.table(nudged, name="grokking-moved")
+        form = {"distance": st.column_config.NumberColumn(format="%.2g")}
+        write.table(nudged, name="grokking-moved", width="content", column_config=form)

@@ -17,8 +17,8 @@ from pages._server import gate
 MOST = 400_000  # sequences that fit into a small server's memory
 
 INTRO = r"""
-Frames in the style of GAIA-1: **[condition] [digits] [label]**. A sequence has the integers $n, n + d, n + 2d, \dots$; the
-condition is $d$, the label says prime or composite. The network predicts the **next token** wherever the earlier ones determine it.
+A sequence counts $n, n + d, n + 2d, \dots$ in frames **[condition] [digits] [label]**: $+d$, an integer, prime or composite. The network
+predicts the **next token** wherever the earlier ones determine it.
 """
 
 
@@ -38,13 +38,13 @@ def page(name: str) -> None:
     """Show everything below the choice of the task."""
     write.text(INTRO)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        low = number("Low", 1_000, "low", "First integer")
-        high = number("High", 9_999, "high", "Last integer")
-        base = number("Base", 10, "base", "Base of the digits, 2 to 1000")
-        frames = number("Frames", 4, "frames", "Frames per sequence")
-        largest = number("Largest step", 9, "largest_step", "Largest difference of consecutive integers")
-        fraction = train_fraction("Share of blocks of integers")
-        seed = number("Seed", 0, "seed", "Draws the training blocks")
+        low = number("Low", 1_000, "low")
+        high = number("High", 9_999, "high")
+        base = number("Base", 10, "base", "2 to 1000")
+        frames = number("Frames", 4, "frames", "Per sequence")
+        largest = number("Largest step", 9, "largest_step")
+        fraction = train_fraction("Of blocks of integers")
+        seed = number("Seed", 0, "seed")
     try:
         config = Frames(
             low=low,
@@ -85,8 +85,7 @@ def page(name: str) -> None:
         train_fraction=config.train_fraction,
         seed=config.seed,
         alt="Training and held-out blocks of integers.",
-        caption=f"Blocks of {config.block} integers, four times the span of a sequence. No sequence crosses from training to held-out blocks, so no "
-        f"test integer occurs in training.",
+        caption=f"Blocks of {config.block} integers. No sequence crosses between splits, so no test integer occurs in training.",
     )
 
 
@@ -108,6 +107,6 @@ def sequence(task: Task, row: int) -> None:
     )
     first, step, last = (int(task.facts[name][row]) for name in ("first", "step", "last"))
     write.text(
-        f"From {first} to {last} in steps of {step}; the last label, **{task.token_names[task.labels[row]]}**, is only a target. The digits of the "
-        f"first frame and all conditions are not targets. **{'train' if task.train_mask[row] else 'test'}** split."
+        f"From {first} to {last} in steps of {step}, in the **{'train' if task.train_mask[row] else 'test'}** split. The last label, "
+        f"**{task.token_names[task.labels[row]]}**, is only a target."
     )

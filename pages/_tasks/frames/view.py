@@ -10,9 +10,8 @@ from pages._tasks.view import Curve, Measure, Row, Story, TaskView, area, share
 STORY = Story(
     "Watch a network write integers",
     r"""
-Each frame holds a condition $+d$, the digits of an integer, and a label, prime or composite; the next frame's integer is $d$ larger. A
-small causal decoder predicts **the next token**, so it must **add with carries**, most significant digit first. Test integers
-never occur in training. Press Start.
+A sequence counts up in steps of $d$; a frame holds $+d$, the digits of an integer, and its label, prime or composite. A small causal
+decoder predicts **the next token**, so it must **add with carries**. Test integers never occur in training.
 """,
 )
 
@@ -24,14 +23,14 @@ def measures(task: Frames, row: Row) -> list[Measure]:
         Measure(
             "Coprime to the base",
             area(row.get("auc_coprime")),
-            "ROC AUC on integers whose last digit reveals nothing",
+            "ROC AUC where the last digit reveals nothing",
         ),
     ]
     if "digits" not in row:
         return labels
     return [
-        Measure("Digits", share(row.get("digits")), "Accuracy on held-out sequences, after true frames"),
-        Measure("Integers", share(row.get("integers")), "All digits correct; criterion 99%"),
+        Measure("Digits", share(row.get("digits")), "Held-out accuracy, given the true frames"),
+        Measure("Integers", share(row.get("integers")), "All digits correct"),
         *labels,
     ]
 

@@ -27,14 +27,12 @@ def page(run: Run, task: Sequences, step: int) -> None:
     """One sequence: what every position looks at."""
     write.header("One example", anchor="input")
     with st.container(horizontal=True, gap="medium"):
-        example = integer(
-            "Example", 0, task.n - 1, 3, "example", f"0 to {task.n - 1}; held-out ones come last", width=160
-        )
+        example = integer("Example", 0, task.n - 1, 3, "example", f"0 to {task.n - 1}; held-out ones last", width=160)
         layer = choose_layer(run.config.model.n_layers)
     drawn = draw(task)[example or 0]
     write.text(
-        f"A sequence made by a rule of the kind **{drawn.kind}**, in the {'train' if (example or 0) < task.n_train else 'test'} "
-        f"split: `{', '.join(map(spelled, drawn.rule.terms))}`."
+        f"`{', '.join(map(spelled, drawn.rule.terms))}`  \nRule: **{drawn.kind}**, "
+        f"in the **{'train' if (example or 0) < task.n_train else 'test'}** split."
     )
     cell(
         pattern_of_terms,
@@ -44,5 +42,5 @@ def page(run: Run, task: Sequences, step: int) -> None:
         layer=layer,
         width="content",
         alt=f"Attention pattern of each of {run.config.model.n_heads} heads for a sequence.",
-        caption="Each row sums to 1. The answer is read in the last row, “?”; diagonals are heads that look back a fixed number of terms.",
+        caption="The answer is read in the last row, “?”. A diagonal is a head that looks back a fixed number of terms.",
     )

@@ -19,9 +19,8 @@ from pages._server import gate
 MOST = 100_000  # sequences that a small server has memory for
 
 INTRO = """
-A grammar draws rules of eleven kinds, and noise, with exact integers. **Several kinds may hold**: squares are polynomial, increasing,
-unique, and a recurrence. Labels are computed from the terms; three kinds follow from the rule.
-The split is by **family**: rules that share certain numbers are all in training, or all held out.
+A grammar draws rules of eleven kinds, and noise. **Several kinds may hold**: squares are polynomial, increasing, unique and a recurrence.
+The split is by **family**: rules that share certain numbers are all in training or all held out.
 """
 
 
@@ -30,13 +29,11 @@ def page(name: str) -> None:
     write.text(INTRO)
     default = Sequences()
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        longest = number("Longest", default.longest, "longest", "Most terms of a sequence, 12 to 50")
-        n = number("Sequences", 6_000, "sequences", "How many to draw")
-        modulus = number(
-            "Largest modulus", default.largest_modulus, "largest_modulus", "Residues are taken modulo 2 to this"
-        )
-        fraction = train_fraction("Of the sequences, and of the families")
-        seed = number("Seed", 0, "seed", "Draws sequences and split")
+        longest = number("Longest", default.longest, "longest", "Terms, 12 to 50")
+        n = number("Sequences", 6_000, "sequences")
+        modulus = number("Largest modulus", default.largest_modulus, "largest_modulus", "Residues modulo 2 to this")
+        fraction = train_fraction("Of sequences and families")
+        seed = number("Seed", 0, "seed")
     try:
         config = Sequences(longest=longest, n=n, largest_modulus=modulus, train_fraction=fraction, seed=seed)
         if config.n > MOST:
@@ -50,8 +47,8 @@ def page(name: str) -> None:
     with st.container(horizontal=True):
         write.metric("Sequences", f"{config.n:,}", border=True)
         write.metric("For training", f"{config.n_train:,}", border=True)
-        write.metric("Kinds per sequence", f"{holds.sum(1).mean():.2f}", border=True, help="On average")
-        write.metric("Parts per term", f"{len(config.encoding.blocks)}", border=True, help="Each is a row of W_E")
+        write.metric("Kinds per sequence", f"{holds.sum(1).mean():.2f}", border=True, help="Mean")
+        write.metric("Parts per term", f"{len(config.encoding.blocks)}", border=True, help="Each a row of W_E")
     write.header("Kinds", anchor="kinds")
     share = holds.mean(0)
     rows = [
@@ -73,17 +70,15 @@ def page(name: str) -> None:
     write.table(pd.DataFrame(families), name="families")
     write.header("A sequence", anchor="sequence")
     row = (
-        integer("Sequence", 0, config.n - 1, 0, "sequence", f"0 to {config.n - 1}; held-out ones come last", width=160)
-        or 0
+        integer("Sequence", 0, config.n - 1, 0, "sequence", f"0 to {config.n - 1}; held-out ones last", width=160) or 0
     )
     one = drawn[row]
     write.text(
-        f"`{', '.join(map(spelled, one.rule.terms))}`  \nMade by the rule **{one.kind}**, family "
+        f"`{', '.join(map(spelled, one.rule.terms))}`  \nRule: **{one.kind}**, family "
         f"{' '.join(map(str, (one.family.form, *one.family.shared)))}, in the **{'train' if row < config.n_train else 'test'}** split. "
         f"Kinds: **{', '.join(kind for kind, yes in zip(KINDS, holds[row], strict=True) if yes) or 'none'}**."
     )
     show_parts(config, one.rule.terms)
-    write.caption("Each row is a position of the network: the rows of W_E for these parts are added up.")
 
 
 def show_parts(config: Sequences, terms: Sequence[int]) -> None:
@@ -96,3 +91,4 @@ def show_parts(config: Sequences, terms: Sequence[int]) -> None:
     }
     parts["sign"] = [value - 1 for value in parts["sign"]]
     write.table(pd.DataFrame({"term": list(map(spelled, terms))} | parts), name="parts")
+    write.caption("Each row is a position: the sum of the rows of W_E for its parts.")

@@ -47,12 +47,11 @@ def page(run: Run, task: Sequences, step: int) -> None:
     """Follow one sequence from its terms to the answer."""
     terms, example = "", 0
     if task.target == "kinds":
-        write.text("Choose or type a sequence and follow it through the network to its kinds.")
         terms = choose.sequence()
         read = parse(terms).terms
     else:
-        write.text(f"Choose an example and follow it through the network: {task.description}.")
-        about = f"0 to {task.n - 1}; held-out ones come last"
+        write.text(f"{task.description.capitalize()}.")
+        about = f"0 to {task.n - 1}; held-out ones last"
         example = integer("Example", 0, task.n - 1, task.n - 1, "example", about, width=160) or 0
         read = tuple(draw(task)[example].rule.terms)
     write.header("1 · Tokens", anchor="tokens")
@@ -60,24 +59,22 @@ def page(run: Run, task: Sequences, step: int) -> None:
     if task.target == "continuation":
         asked = int(run.task().tokens[example, -1, 1]) - guess_blocks(task.largest_modulus)["place"].start
         write.text(
-            "The last term is hidden. Each position is a simple rule; its token is what the rule guesses for that term, and how many terms it "
-            "has predicted. "
+            "Each position is a simple rule. Its token is the rule's guess for the hidden last term, and for how many terms the rule was right. "
             + (
-                f"The question is the term **modulo {asked}**."
+                f"The question: the term **modulo {asked}**."
                 if asked
-                else "The question is the term's **size**, a class of bits and sign."
+                else "The question: the term's **size**, its bits and sign."
             )
         )
     else:
         show_parts(task, read)
-        write.caption("A term is the sum of the rows of W_E for these parts. Terms after the longest are not read.")
-    links.to("data", "Data: the rules and their split", ":material/arrow_forward:")
+    links.to("data", "Data: rules and split", ":material/arrow_forward:")
     attention(run, step, terms, example)
     if task.target == "kinds":
         kinds(run, step, terms)
     else:
         answers(run, step, example)
-    links.to("sequences", "Sequences: accuracy, and which residues matter", ":material/arrow_forward:")
+    links.to("sequences", "Sequences: accuracy and residues", ":material/arrow_forward:")
 
 
 def attention(run: Run, step: int, terms: str, example: int) -> None:
@@ -85,7 +82,7 @@ def attention(run: Run, step: int, terms: str, example: int) -> None:
     write.header("2 · Attention", anchor="looks")
     patterns = followed(run.name, step, terms, example).patterns
     if not patterns:
-        write.text(f"This network mixes positions by {run.config.model.mixer}, which has no attention pattern.")
+        write.text(f"This network mixes positions by {run.config.model.mixer}, without attention.")
         return
     layer = choose_layer(len(patterns))
     cell(
@@ -116,20 +113,12 @@ def kinds(run: Run, step: int, terms: str) -> None:
             example=0,
             kind=kind,
             alt="The neurons that contribute most to a kind.",
-            caption=f"Contributions of the last block's neurons to the logit of {kind}, yes minus no. {int((found.post > 0).sum())} of "
-            f"{len(found.post)} neurons are above 0.",
+            caption=f"Contributions to the logit of {kind}, yes minus no. {int((found.post > 0).sum())} of {len(found.post)} neurons are active.",
         )
     else:
         write.info(f"Contributions of single neurons are not defined in {run.config.model.block} blocks.")
     write.header("4 · Kinds", anchor="says")
-    cell(
-        choose.confidences,
-        name=run.name,
-        step=step,
-        terms=terms,
-        alt="Confidence of each kind for the chosen sequence.",
-        caption="In color: kinds that hold, as far as terms or definition decide.",
-    )
+    choose.show_kinds(run.name, step, terms)
 
 
 def answers(run: Run, step: int, example: int) -> None:

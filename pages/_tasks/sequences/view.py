@@ -10,8 +10,8 @@ from pages._tasks.view import Curve, Measure, Row, Story, TaskView, area, share
 STORY = Story(
     "Watch a network learn kinds of sequences",
     r"""
-Which rule made a sequence of integers: a polynomial, a recurrence, a period, the primes? The network reads the terms as
-**residues** modulo 2, 3, 4, … beside sign and log magnitude, and is tested on rules of a **family** (rules that share numbers) that it never saw. Press Start.
+Which rule made a sequence of integers: a polynomial, a recurrence, a period, the primes? The network reads **residues** modulo 2, 3, 4, …, sign and log
+magnitude of each term. It is tested on **families** of rules that it never saw.
 """,
 )
 
@@ -19,10 +19,10 @@ Which rule made a sequence of integers: a polynomial, a recurrence, a period, th
 def measures(task: Sequences, row: Row) -> list[Measure]:
     """Return the mean F1 score, and the share of sequences with all kinds correct; of other targets, the accuracy."""
     if task.target != "kinds":
-        return [Measure("Accuracy", share(row.get("test_accuracy")), "All answers correct, on held-out rule families")]
+        return [Measure("Accuracy", share(row.get("test_accuracy")), "All answers correct, on held-out families")]
     return [
-        Measure("Macro F1", area(row.get("macro_f1")), "Mean over the kinds, on held-out rule families"),
-        Measure("All kinds correct", share(row.get("test_accuracy")), "Share of the held-out sequences"),
+        Measure("Macro F1", area(row.get("macro_f1")), "Mean over kinds, on held-out families"),
+        Measure("All kinds correct", share(row.get("test_accuracy")), "Of held-out sequences"),
     ]
 
 
