@@ -65,7 +65,7 @@ step = step_of(run)
 
 if task.predict == "label":
     write.info(
-        f"{run.name} predicts only the last label, so it has no roll-out. The Train page shows its accuracy.",
+        f"{run.name} predicts only the last label, so it has no roll-out.",
         icon="signpost",
     )
 else:
@@ -141,7 +141,7 @@ else:
         name=run.name,
         step=step,
         ahead=ahead,
-        alt="By frames ahead: integer accuracy, and area under the ROC curve of labels.",
+        alt="Integer accuracy and label AUC by frames ahead.",
         caption="Controls: the untrained network, and repeating the first frame. Labels are scored on integers outside training, and after predicted "
         f"frames against the predicted integer. {far['seen']:.0%} of the integers {ahead} ahead occur in training.",
     )
@@ -150,7 +150,7 @@ else:
         name=run.name,
         step=step,
         ahead=ahead,
-        alt="One frame ahead: digit accuracy by place, and integer accuracy by number of carries.",
+        alt="Digit accuracy by place, and integer accuracy by carries.",
         caption="Copying gets the high digits right unless a carry reaches them. Held-out sequences: "
         + ", ".join(f"{row['sequences']:,} with {row['carries']}" for row in report["by_carries"])
         + " carries.",
@@ -168,4 +168,4 @@ if run.config.model.positions == "frames":
         caption=f"Cosine similarities, near 0 before training. Slot 0 is the condition, slot {task.width + 1} the label.",
     )
 else:
-    write.text(f"This network uses positions “{run.config.model.positions}”, so it has no step and slot vectors.")
+    write.text(f"Positions “{run.config.model.positions}” have no step and slot vectors.")

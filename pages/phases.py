@@ -72,7 +72,7 @@ def everything(diagram: miii.sweeps.Diagram, color: Literal["phase", "learned_at
         alt=f"A cell for each value of {diagram.x} and {diagram.y}, colored by the {color.replace('_', ' ')} of its network.",
         caption=f"Of {len(rows)} cells: "
         + ", ".join(f"{counts[phase]} {phase}" for phase in miii.sweeps.phases.PHASES if phase in counts)
-        + f". {trained} networks were trained; faded cells take the phase that their neighbors share. Click a cell to open its run.",
+        + f". {trained} networks were trained; faded cells take the phase of their neighbors. Click a cell to open its run.",
         pick=("run", choose),
     )
     table(name, rows)
@@ -98,7 +98,7 @@ def table(name: str, rows: pd.DataFrame) -> None:
             learning_of,
             sweep=name,
             run=run,
-            alt="Accuracy on training and test pairs over the steps of the chosen network.",
+            alt="Accuracy of the chosen network by step.",
             caption=f"{write.escaped(run)}.",
         )
         links.to("train", f"Open {chosen}", ":material/visibility:", **{RUN: chosen})
@@ -150,7 +150,7 @@ if names:
     else:
         figures(diagram, color, False)
 else:
-    write.info("There is no phase diagram yet. Train one below.", icon="grid_view")
+    write.info("There is no phase diagram yet.", icon="grid_view")
 write.header("New diagram", anchor="new")
 controls.panel()
 links.to("sweeps", "All sweeps", ":material/tune:")

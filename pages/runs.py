@@ -210,14 +210,14 @@ def secret_link() -> None:
     with st.popover(
         "Secret link", icon=":material/key:", help="To change your runs after a reload or from another tab"
     ):
-        write.text("Anyone with this link can stop, rename and delete the runs you make in this tab. Keep it private.")
+        write.text("Anyone with this link can stop, rename and delete your runs. Keep it private.")
         st.code(rights.link(), language=None)
 
 
 write.title("Runs")
 write.text("A run is one trained network: its settings, metrics and **snapshots**, the weights at some steps.")
 if rights.accept_link():
-    write.success("You can now change the runs that belong to this link.", icon="key")
+    write.success("You can now change the runs of this link.", icon="key")
 found = settings.read()
 if found.shared:
     lasts = "" if settings.is_persistent() else " Its disk is not persistent: download what you want to keep."

@@ -112,8 +112,8 @@ def of_all(name: str, step: int, task: Sequences) -> None:
         scores,
         name=name,
         step=step,
-        alt="F1 of each kind on held-out families, by network and baseline.",
-        caption="Whole families are held out: training had no geometric sequence of the same base, for example.",
+        alt="F1 of each kind, by network and baseline.",
+        caption="Whole families are held out, such as all geometric sequences of one base.",
     )
     with st.expander(f"All {len(on_named)} named sequences"):
         write.table(pd.DataFrame(on_named), name="named")
@@ -227,7 +227,7 @@ if reported is not None or st.toggle(
         name=run.name,
         step=step,
         examples=QUICK,
-        alt="Share called of the kind after interchanging residues and sizes.",
+        alt="Share called of a kind after interchanging residues and sizes.",
         caption=f"Residues{' and differences' * differences} of one sequence, sign and size of another. A kind is read from the part that "
         "suffices alone.",
     )
@@ -237,7 +237,7 @@ if reported is not None or st.toggle(
             name=run.name,
             examples=QUICK,
             width="content",
-            alt="Accuracy of a linear map that reads each residue, by step, and of controls.",
+            alt="Accuracy of linear probes of each residue, by step, with controls.",
             caption="Controls: “magnitude” reads sign and size; “shuffled” is fitted to residues of other sequences."
             + " Step 0 is untrained." * (0 in run.steps),
         )

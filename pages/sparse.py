@@ -84,7 +84,7 @@ reveals 7. Neither network sums its digits, which the next factor would require.
 )
 cell(
     load_scores,
-    alt="Recall on composites for two networks and trial division, and AUC of each network by smallest factor.",
+    alt="Recall on composites, and AUC by smallest factor, of networks and trial division.",
     stamp=(HOME / "grid" / "report.json").stat().st_mtime,
 )
 frame = table({"network on the sparse grid": scores, "transformer on digits in base 210": digits}, exact)

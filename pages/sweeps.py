@@ -75,7 +75,7 @@ def everything(name: str) -> None:
     known = [column for column in rows[0] if column not in (*NOT_METRICS, *sweep.varying)]
     metrics = [column for column in known if any(row[column] is not None for row in rows)]
     if not metrics:
-        write.info("No run of this sweep has been evaluated yet.", icon="hourglass_empty")
+        write.info("No run has been evaluated yet.", icon="hourglass_empty")
         return
     # figures are computed anew once a run has ended or has been evaluated
     version = "-".join(str(value) for value in (len(rows), ended, sum(row["steps"] or 0 for row in rows)))
@@ -117,7 +117,7 @@ def everything(name: str) -> None:
                 metric=metric,
                 title=title,
                 alt=f"A cell for each value of {named(x)} and {named(y)}, colored by the median of {named(metric)}.",
-                caption="Hover to see the spread over seeds. Click a cell to open the run with the median.",
+                caption="Click a cell to open the run with the median.",
                 pick=("run", choose),
             )
     if metric != "grokked_at":
@@ -129,8 +129,8 @@ def everything(name: str) -> None:
                 metric=metric,
                 title=title,
                 log=metric.endswith("loss"),
-                alt=f"A line per setting: the median of {named(metric)} over seeds at each step, with a band from lowest to highest.",
-                caption="Line: median over seeds. Band: lowest to highest."
+                alt=f"Median of {named(metric)} over seeds by step, for each setting.",
+                caption="Median over seeds, with the range."
                 + (" The 8 best settings." if len(rows) / len(sweep.seeds) > 8 else ""),
             )
     if sweep.varying:
@@ -142,7 +142,7 @@ def everything(name: str) -> None:
             columns=columns,
             metric=metric,
             alt=f"A line per run across {', '.join(map(named, columns))}, colored by {named(metric)}.",
-            caption="One line per run, placed by its rank on each axis. Click a point to open its run.",
+            caption="One line per run. Click a point to open it.",
             pick=("run", choose),
         )
     table(name, pd.DataFrame(rows))
@@ -208,7 +208,7 @@ if names:
     else:
         figures(chosen, False)
 else:
-    write.info("There is no sweep yet. Start one below.", icon="tune")
+    write.info("There is no sweep yet.", icon="tune")
 links.to("phases", "Phase diagram", ":material/grid_view:")
 write.header("Add a sweep", anchor="add")
 controls.panel()

@@ -17,7 +17,9 @@ from pages._server import mapping
 
 startup.run_app_first()
 
-CAPTION = "Darker: faster, by rank. Drag to zoom; click a cell to see its loss. Cells far from the boundary take the color of a coarser cell."
+CAPTION = (
+    "Darker: faster, by rank. Drag to zoom; click a cell to see its loss. Cells far from the boundary are not trained."
+)
 OWN_CAPTION = "Darker blue: groks sooner, by rank; darker orange: lower test accuracy. Drag to zoom; click a cell to see its curves."
 POLL = 1.0  # seconds between looks at a map that is computed
 
@@ -99,7 +101,7 @@ def figures(view: landscape.View, live: bool) -> None:
                     map_of,
                     saved=name,
                     stamp=(tile.resolution, tile.seconds),
-                    alt="A map of two hyperparameters: blue where training succeeds, orange where it does not.",
+                    alt="Map of two hyperparameters: blue where training succeeds, orange elsewhere.",
                     caption=OWN_CAPTION if view.condition == landscape.GROKKING else CAPTION,
                     pick={drawn.BRUSH: controls.zoom, drawn.POINT: controls.pick},
                 )
@@ -112,7 +114,7 @@ def figures(view: landscape.View, live: bool) -> None:
                 cell(
                     learning_at,
                     **network,
-                    alt="The accuracy of one network on both splits at each evaluation.",
+                    alt="Accuracy of one network on both splits.",
                     caption=f"The network at {place}. It groks at 99% test accuracy, and training stops.",
                 )
             else:
@@ -120,7 +122,7 @@ def figures(view: landscape.View, live: bool) -> None:
                     loss_at,
                     condition=view.condition,
                     **network,
-                    alt="The loss of one network at each step, on a logarithmic axis, and a rule at 1.",
+                    alt="Loss of one network by step, log scale.",
                     caption=f"The network at {place}. It converges if its last 20 losses average below the first, the dashed line.",
                 )
             if name is not None and tile is not None:
@@ -129,7 +131,7 @@ def figures(view: landscape.View, live: bool) -> None:
                     saved=name,
                     title="this map",
                     stamp=(tile.resolution, tile.seconds),
-                    alt="The dimension of this map's boundary with its interval, beside curves of known dimension.",
+                    alt="Dimension of this boundary and of control curves.",
                     caption="Controls: curves of known dimension (orange), estimated in the same way.",
                 )
     except InputError as error:  # a fragment's errors do not reach app.py
@@ -166,8 +168,7 @@ def table(found: dict[str, landscape.Dimension]) -> pd.DataFrame:
 write.title("Trainability")
 write.text(
     "[Sohl-Dickstein (2024)](https://arxiv.org/abs/2402.06184) found that the boundary of trainability is fractal: it stays intricate however far one "
-    "zooms in. Each point of this map is a network with its own two learning rates; blue ones converge, orange ones diverge. All start from the "
-    "same weights and fit the same random numbers."
+    "zooms in. Each point is a network with its own two learning rates; blue ones converge, orange ones diverge. All start from the same weights."
 )
 try:
     view = controls.choose()
@@ -190,14 +191,14 @@ found = estimates(version)
 compared = table(found)
 within = compared["paper within interval"].dropna()
 write.text(
-    f"The paper's dimension is within our interval for {(within == 'yes').sum()} of {len(within)} conditions. A smooth boundary has dimension 1; a "
-    "fractal one has more. Our intervals are wide: the paper uses many more zooms, at 4,096 cells per axis. A zoom that misses the intricate part "
+    f"The paper's dimension is within our interval for {(within == 'yes').sum()} of {len(within)} conditions. A smooth boundary has dimension 1, a "
+    "fractal one more. Our intervals are wide, because the paper uses many more zooms at 4,096 cells per axis. A zoom that misses the intricate part "
     "finds a smooth curve, as in the last row."
 )
 cell(
     dimensions,
     version=version,
-    alt="The dimension of each condition's boundary with its interval, beside the paper's figure.",
+    alt="Dimension of each condition's boundary, here and in the paper.",
     caption="Blue: median of local box-counting slopes with its 95% interval, for one seed and these zooms. Orange: the paper.",
 )
 write.table(
@@ -209,6 +210,6 @@ missing = [condition.title for name, condition in landscape.CONDITIONS.items() i
 if missing:
     write.text(f"No maps are shipped of {'; '.join(missing)}. Choose one above to compute it.")
 write.text(
-    "The paper describes its last condition as an offset of the initial weights; its notebook adds the offset at every step. We show both."
+    "For the last condition, the paper offsets the initial weights, but its notebook adds the offset at every step. We show both."
 )
 question.show()

@@ -123,7 +123,7 @@ def chosen_run() -> runs.Run:
     """Return the chosen run; stop the page if it has no snapshot yet."""
     name = run_name()
     if name is None:
-        write.info("There is no run yet. Train one on the Train page.", icon="play_circle")
+        write.info("There is no run yet. Train one first.", icon="play_circle")
         write.stop()
     try:
         run = miii.runs.open(name)
@@ -138,7 +138,7 @@ def chosen_run() -> runs.Run:
     if finished:
         write.info(f"{name} has no snapshots, so there are no weights to show.")
     else:
-        write.info(f"{name} has not started to train. Its first snapshot will appear here.")
+        write.info(f"{name} has not started to train.")
     write.stop()
 
 

@@ -63,7 +63,7 @@ def _weights(turn: int) -> None:
         key=f"weights-{turn}",
         help=None
         if ".pt" in kinds
-        else "A shared server reads no .pt files, which can execute code; `miii import` does",
+        else "A shared server reads no .pt files, which can execute code; `miii import` reads them",
     )
     with st.container(horizontal=True, gap="small"):
         operations = [name for name in get_args(Operation) if name != "expr"]

@@ -76,7 +76,7 @@ def others(run: Run, task: Sequences) -> None:
             chosen[target] = names[0]
     write.table(pd.DataFrame(rows), name="questions", width="content")
     write.caption(
-        "Small runs on held-out rule families, medians over seeds: macro F1 for kinds, else the share with all answers correct."
+        "Medians over seeds of small runs, on held-out rule families: macro F1 for kinds, else the share with all answers correct."
     )
     with st.container(horizontal=True, gap="small"):
         for target, name in chosen.items():

@@ -145,11 +145,7 @@ def panel() -> None:
     new, file = st.tabs(["New sweep", "From a zip file"])
     with new:
         name = run_name()
-        write.text(
-            f"A sweep varies options of the run in the sidebar, {write.escaped(name)}."
-            if name
-            else "Choose a run first: a sweep varies its options."
-        )
+        write.text(f"The sweep varies options of {write.escaped(name)}." if name else "Choose a run first.")
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
             st.text_input("Name", "my-sweep", key="new-sweep-name", max_chars=60, width=160)
             st.text_input(

@@ -51,13 +51,13 @@ def show() -> None:
     cell(
         zooms,
         version=version,
-        alt="A map of learning rate and weight decay: blue where a network groks, orange where it does not.",
-        caption="The whole map, then zooms into the busiest part, each four times narrower. Darker blue: groks sooner; darker orange: lower test accuracy.",
+        alt="Map of learning rate and weight decay: blue where a network groks.",
+        caption="The whole map, then zooms into its busiest part. Darker blue: groks sooner; darker orange: lower test accuracy.",
     )
     cell(
         roughness,
         version=version,
-        alt="Dimension, and structure, of the boundary at each zoom, for the maps and for a noisy line.",
+        alt="Dimension and structure of the boundary by zoom, and of a noisy line.",
         caption="Control: inside its band, the noisy line reaches dimension 2 and loses its structure.",
     )
     write.table(table.round(3), name="grokking-boundary")

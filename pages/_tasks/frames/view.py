@@ -50,7 +50,7 @@ VIEW = TaskView(
     curve=Curve(
         measure,
         plots.by_token,
-        "Digits, integers and labels by step: accuracy, and area under the ROC curve.",
+        "Accuracy of digits and integers, and label AUC, by step.",
     ),
     data=data.page,
 )

@@ -10,8 +10,8 @@ from pages._tasks.view import Curve, Measure, Row, Story, TaskView, area, share
 STORY = Story(
     "Watch a network learn kinds of sequences",
     r"""
-Which rule made a sequence of integers: a polynomial, a recurrence, a period, the primes? The network reads **residues** modulo 2, 3, 4, …, sign and log
-magnitude of each term. It is tested on **families** of rules that it never saw.
+Which rule made a sequence: a polynomial, a recurrence, a period, the primes? The network reads each term's **residues**, sign and size, and
+is tested on **families** of rules that it never saw.
 """,
 )
 
@@ -38,7 +38,7 @@ VIEW = TaskView(
     main=("target", "longest", "terms", "largest_modulus", "n", "seed", "steps"),
     criterion="a macro F1 of 0.93 on held-out rule families, or an accuracy of 0.9 for other targets",
     measures=measures,
-    curve=Curve(measure, plots.kinds_over_training, "F1 of each kind, and their mean, over the steps."),
+    curve=Curve(measure, plots.kinds_over_training, "F1 of each kind, and their mean, by step."),
     data=data.page,
     follow=follow.page,
     attention=attention.page,
