@@ -55,11 +55,11 @@ def table(networks: dict[str, Scores], sieves: dict[int, Recall]) -> pd.DataFram
 write.title("Sparse grid")
 write.text(
     r"""
-Lee and Kim classify integers from a sparse encoding: each integer $s$ is a single 1 in a $150^3$ grid, at
+Lee and Kim encode an integer $s$ as a single 1 in a $150^3$ grid, at the cell $(x, y, z)$ with
 
-$$s \mapsto \Big(\lfloor s / 150^2 \rfloor,\ \lfloor (s \bmod 150^2) / 150 \rfloor,\ s \bmod 150\Big).$$
+$$s = 150^2 x + 150\,y + z.$$
 
-They report recalls of 99% on primes and 79% on composites. But the coordinates are the **digits of $s$ in base 150**, and
+They report recalls of 99% on primes and 79% on composites. But $x$, $y$ and $z$ are the **digits of $s$ in base 150**, and
 $150 = 2 \cdot 3 \cdot 5 \cdot 5$: the last digit reveals whether 2, 3 or 5 divides $s$. Does the network find anything else?
 """
 )

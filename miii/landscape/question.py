@@ -153,12 +153,11 @@ def answer(found: "pd.DataFrame", nudged: "pd.DataFrame") -> str:
         f"{verdict} The dimension of the whole map is {_range(whole['dimension'])} over {len(whole)} seeds. In its "
         f"busiest part, zoomed {first['zoom']:.0f} to {deepest['zoom']:.0f} times, it is "
         f"{_range(busiest['dimension'])}.{sampled}\n\n"
-        "**Structure.** Noise has none: 0 means that cells beside each other agree as by chance, 1 that they always "
-        f"do. These zooms have {_range(busiest['structure'])}; at the deepest one, a noisy line has "
-        f"{noise['structure']:.2f}.\n\n"
-        f"**Distance.** Of all cells, {next_['all']:.1%} differ from the next one, {next_['distance']:.2g} away in "
-        f"log10 of the learning rate. Moved by {power}, {least['all']:.1%} change sides. Noise would "
-        f"change as many at any distance; this is a power law with dimension {slope:.2f}."
+        "**Structure** is 0 if neighboring cells agree only by chance, as in noise, and 1 if they always agree. These "
+        f"zooms have {_range(busiest['structure'])}; a noisy line at the deepest zoom has {noise['structure']:.2f}.\n\n"
+        f"**Distance.** {next_['all']:.1%} of cells differ from the next one, {next_['distance']:.2g} away in log10 of "
+        f"the learning rate; moved by {power}, {least['all']:.1%} change sides. Noise would change as many at any "
+        f"distance; this is a power law with dimension {slope:.2f}."
     )
 
 

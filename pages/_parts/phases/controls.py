@@ -149,7 +149,7 @@ def _axis(title: str, key: str, options: list[str], first: str = "lr") -> str:
     index = options.index(first) if first in options else 0
     if st.session_state.get(key) not in options:
         st.session_state.pop(key, None)
-    chosen = st.selectbox(title, options, index, format_func=label, key=key, width=170)
+    chosen = st.selectbox(title, options, index, format_func=label, key=key, width=150)
     _, low, high = LABELS[chosen]
     spacing = "equal steps" if chosen == "train_fraction" else "equal ratios"
     for end, value in (("low", low), ("high", high)):
@@ -159,7 +159,7 @@ def _axis(title: str, key: str, options: list[str], first: str = "lr") -> str:
             step=None,
             format="%g",
             key=f"phases-{chosen}-{end}",
-            width=110,
+            width=85,
             help=f"In {spacing}",
         )
     return chosen

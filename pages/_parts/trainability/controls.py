@@ -75,7 +75,7 @@ def choose() -> landscape.View:
                 key=key,
                 bind="query-params",
                 max_chars=60,
-                width=230,
+                width=200,
                 placeholder=f"{ends[0]:g} {ends[1]:g}",
                 help="Two numbers, as log10; or drag on the map",
             )

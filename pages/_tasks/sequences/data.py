@@ -91,4 +91,4 @@ def show_parts(config: Sequences, terms: Sequence[int]) -> None:
     }
     parts["sign"] = [value - 1 for value in parts["sign"]]
     write.table(pd.DataFrame({"term": list(map(spelled, terms))} | parts), name="parts")
-    write.caption("Each row is a position: the sum of the rows of W_E for its parts.")
+    write.caption("Each row is one position, which sums the rows of W_E for its parts.")
