@@ -20,7 +20,7 @@ from pages._tasks.checks import run_of_kind
 QUICK = 400  # sequences that the page measures on; the report of a shipped run has more
 
 INTRO = """
-A network reads each term of a sequence as **residues** modulo 2, 3, 4, …, a sign and a log magnitude{}. It is tested on families of
+A network reads each term of a sequence as **residues** (remainders) modulo 2, 3, 4, …, a sign and a log magnitude{}. It is tested on families of
 rules that it never saw.
 """
 NAMES_KINDS = ", and names the kinds that hold"

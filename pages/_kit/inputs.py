@@ -22,7 +22,7 @@ def number(label: str, default: int, key: str, help_text: str | None = None) -> 
 def train_fraction(help_text: str | None = None) -> float:
     """Show the training share input."""
     return st.slider(
-        "Share for training",
+        "Training share",
         0.01,
         0.99,
         0.5,

@@ -10,9 +10,11 @@ from torch import Tensor
 from miii.plots.heatmap import heatmap
 from miii.plots.style import ACCENT, DIVERGING, FLUID, HEIGHT, MAIN, MUTED, SEQUENTIAL, Chart, top_legend
 
+WRITTEN = 8  #: most positions of a pattern whose weights are written in its cells
+
 
 def pattern(weights: Float[Tensor, "head query key"], names: list[str]) -> Chart:
-    """Draw the attention pattern of each head for one input, with weights written in the cells.
+    """Draw the attention pattern of each head for one input; of few positions, with weights written in the cells.
 
     Args:
         names: tokens at each position.
@@ -39,8 +41,10 @@ def pattern(weights: Float[Tensor, "head query key"], names: list[str]) -> Chart
     )
     text_color = alt.condition("datum.weight > 0.55", alt.value("black"), alt.value("white"))
     texts = base.mark_text().encode(text=alt.Text("weight:Q", format=".2f"), color=text_color)
-    layered = alt.layer(cells, texts).properties(width=150, height=150)
-    facets = layered.facet(facet=alt.Facet("head:N", title=None), columns=4)
+    few = len(names) <= WRITTEN
+    size, columns = (150, 4) if few else (300, 2)
+    layered = alt.layer(*([cells, texts] if few else [cells])).properties(width=size, height=size)
+    facets = layered.facet(facet=alt.Facet("head:N", title=None), columns=columns)
     return facets.properties(title="Attention pattern by head")
 
 

@@ -48,7 +48,7 @@ def page(name: str) -> None:
         write.metric("Sequences", f"{config.n:,}", border=True)
         write.metric("For training", f"{config.n_train:,}", border=True)
         write.metric("Kinds per sequence", f"{holds.sum(1).mean():.2f}", border=True, help="Mean")
-        write.metric("Parts per term", f"{len(config.encoding.blocks)}", border=True, help="Each a row of W_E")
+        write.metric("Parts per term", f"{len(config.encoding.blocks)}", border=True, help="Each has an embedding")
     write.header("Kinds", anchor="kinds")
     share = holds.mean(0)
     rows = [
@@ -91,4 +91,4 @@ def show_parts(config: Sequences, terms: Sequence[int]) -> None:
     }
     parts["sign"] = [value - 1 for value in parts["sign"]]
     write.table(pd.DataFrame({"term": list(map(spelled, terms))} | parts), name="parts")
-    write.caption("Each row is one position, which sums the rows of W_E for its parts.")
+    write.caption("Each row is one position, which sums the embeddings of its parts.")
