@@ -12,7 +12,7 @@ from miii.training.flat import Option
 from pages._kit.inputs import choose_task
 from pages._tasks.view import view_of
 
-WIDTH = 140  # pixels: the main options fit in one row
+WIDTH = 136  # pixels: the main options fit in one row, and two options on a phone
 HIDDEN = ("device", "threads")  # set by the server
 TITLES = {"task": "Task", "model": "Model", "optimizer": "Optimizer", "run": "Run"}
 
@@ -37,11 +37,11 @@ LABELS = {
     "beta2": "Adam β₂",
     "slow_lambda": "Slow gradient weight",
     "slow_alpha": "Slow gradient decay",
-    "dropout_shared": "Shared dropout mask",
+    "dropout_shared": "Shared mask",
     "low": "From",
     "high": "To",
     "n": "Examples",
-    "eval_every": "Steps between evaluations",
+    "eval_every": "Evaluation interval",
     "steps_after_grok": "Steps after grokking",
     "until_accuracy": "Accuracy to stop at",
     "seconds": "Time limit (s)",
@@ -104,9 +104,8 @@ def run_form() -> RunConfig:
             if not shown:
                 continue
             st.markdown(f"**{title}**")
-            columns = st.columns(4)
-            for i, option in enumerate(shown):
-                with columns[i % 4]:
+            with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+                for option in shown:
                     changes[option.name] = _widget(option, values[option.name], f"{scope}-{chosen}")
     return flat.change(base, changes)
 
