@@ -79,7 +79,7 @@ def by_network(run: Run, step: int, terms: str, given: int, true: int | None) ->
     )
     if max(abs(term).bit_length() for term in analysis.kinds.parse(terms).terms[:given]) >= LARGEST_BITS:
         write.text(
-            f"These terms have {LARGEST_BITS} bits or more, which is larger than the network can say. Its residues may be right; its answer "
+            f"These terms have {LARGEST_BITS} or more bits, beyond what the network can express. Its residues may be right; its answer "
             "cannot be."
         )
     cell(
