@@ -148,7 +148,7 @@ def over_seeds(rows: list[dict[str, Any]]) -> None:
         for name in rows[0]
         if name not in ("seed", "steps", "macro F1")
     }
-    write.table(pd.DataFrame(rows), name="seeds", column_config=format_)
+    write.table(pd.DataFrame(rows).round(2), name="seeds", column_config=format_)
     write.caption(
         "“finite, residues”: the share called finite if only the residues are a finite sequence's. Later seeds trained on fewer sequences for "
         "fewer steps."

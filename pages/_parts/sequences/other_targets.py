@@ -74,7 +74,7 @@ def others(run: Run, task: Sequences) -> None:
         )
         if names:
             chosen[target] = names[0]
-    write.table(pd.DataFrame(rows), name="questions", width="content")
+    write.table(pd.DataFrame(rows).round(3), name="questions", width="content")
     write.caption(
         "Medians over seeds of small runs, on held-out rule families: macro F1 for kinds, else the share with all answers correct."
     )
@@ -100,7 +100,7 @@ def over_seeds(target: str) -> None:
     if rows.empty:
         return
     write.header("Which encoding?" if target == "kinds" else "Over seeds", anchor="encodings")
-    write.table(rows.dropna(axis=1, how="all"), name="encodings", width="content")
+    write.table(rows.dropna(axis=1, how="all").round(3), name="encodings", width="content")
     score = "Macro F1" if target == "kinds" else "Share with all answers correct"
     write.caption(
         f"{score} on held-out rule families, medians over seeds, with {n:,} sequences and {steps} steps. “magnitude” is sign and size alone."
