@@ -191,7 +191,7 @@ found = estimates(version)
 compared = table(found)
 within = compared["paper within interval"].dropna()
 write.text(
-    f"The paper's dimension is within our interval for {(within == 'yes').sum()} of {len(within)} conditions. A smooth boundary has dimension 1, a "
+    f"The paper's dimension is within our interval for {(within == 'yes').sum()} of {len(within)} rows. A smooth boundary has dimension 1, a "
     "fractal one more. Our intervals are wide, because the paper uses many more zooms at 4,096 cells per axis. A zoom that misses the intricate part "
     "finds a smooth curve, as in the last row."
 )
@@ -210,6 +210,6 @@ missing = [condition.title for name, condition in landscape.CONDITIONS.items() i
 if missing:
     write.text(f"No maps are shipped of {'; '.join(missing)}. Choose one above to compute it.")
 write.text(
-    "For the last condition, the paper offsets the initial weights, but its notebook adds the offset at every step. We show both."
+    "The last condition has two rows: the paper offsets the initial weights, its notebook adds the offset at every step."
 )
 question.show()
