@@ -92,7 +92,7 @@ def forms(v: int, n: int | None, o: int, given: Settings, embedding: str) -> lis
             found.append(Settings(p=p, equals=equals, separate=separate, operator=False, equals_first=False))
     asked = given.p or min(o, v - 2)  # a op b =
     likely = given.p or given.operator or o == asked or primes_below(asked + 1)[-1:] == (asked,)
-    if n is not None and n >= 4 and likely and asked >= 2 and 0 <= v - asked - 2 <= PADDING and o >= asked:
+    if (n is None or n >= 4) and likely and asked >= 2 and 0 <= v - asked - 2 <= PADDING and o >= asked:
         like = Settings(p=asked, equals=True, separate=False, operator=True)
         found += [replace(like, equals_first=False), replace(like, equals_first=True)]
     sizes = f"{embedding} has {v} tokens, the file has {n or 'no'} positions and {o} logits"
@@ -146,6 +146,26 @@ def widened(weights: Mapping[str, Tensor], d: int, h: int, k: int) -> dict[str, 
         factor = math.sqrt(k / value.shape[-1]) if last in ("W_Q", "b_Q") else 1.0
         found[name] = torch.nn.functional.pad(factor * value, [n for each in reversed(short) for n in (0, each)])
     return found
+
+
+def rescaled(weights: Mapping[str, Tensor], factor: float, normed_last: bool) -> dict[str, Tensor]:
+    """Return the weights of a network whose residual stream is multiplied by a factor.
+
+    Where all that reads the stream has norms, this changes no logit, except that a norm adds ``factor**2`` times less
+    to the mean square.
+    """
+    written = ("W_E", "W_pos", "W_O", "b_O", "W_out", "b_out")
+    found = {name: value * factor if name.rpartition(".")[2] in written else value for name, value in weights.items()}
+    return found if normed_last else found | {"W_U": found["W_U"] / factor}
+
+
+def sinusoids(n: int, d: int) -> Tensor:
+    """Return position embeddings [n, d] that are computed in code: sines in even and cosines in odd columns.
+
+    Source: Vaswani et al. 2017 (arXiv 1706.03762), section 3.5.
+    """
+    angles = torch.arange(n)[:, None] * 10_000 ** (-torch.arange(0, d, 2) / d)
+    return torch.stack([angles.sin(), angles.cos()], -1).flatten(1)[:, :d]
 
 
 def squeezed(value: Tensor, rank: int) -> Tensor:

@@ -25,7 +25,7 @@ NAME: Final = "dense"
 ABOUT: Final = "networks without attention: embeddings or one-hot inputs, then linear maps"
 ACTS: Final = ("relu", "gelu", "square", "tanh")
 TABLE: Final = re.compile(
-    r"(.*\.)?(\w*emb\w*|wte|tok\w*|table\w*|W_E\w*|W_[xyab]\d?|E_?[xyab12]?)(\.\d)?(\.weight|\.W_E)?"
+    r"(.*\.)?(\w*[Ee]mb\w*|wte|tok\w*|table\w*|W_E\w*|W_[xyab]\d?|E_?[xyab12]?)(\.\d)?(\.weight|\.W_E)?"
 )
 LAST: Final = re.compile(r"(.*\.)?(unembed\w*(\.\w+)?|W_U|head\w*\.weight|readout\w*\.weight|decoder\w*\.weight)")
 WIDEST: Final = 4096  #: as in ``ModelConfig.d_model``

@@ -174,10 +174,17 @@ def _load_pt(path: Path) -> object:
             raise InputError(f"{path} must be a torch file, but {what}: unpack it, or download the file itself.")
     try:
         unpacked = _unpacked_size(path)
+        if _is_script(path):
+            raise InputError(
+                f"{path} must hold tensors, but is a TorchScript program; run: import torch; "
+                f"torch.save(torch.jit.load({quoted(path.name)}).state_dict(), 'tensors.pt')."
+            )
         if unpacked <= path.stat().st_size:
             with warnings.catch_warnings(), torch.serialization.safe_globals(ALLOWED):
                 warnings.simplefilter("ignore")
                 return torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
     except pickle.UnpicklingError as error:
         raise _not_tensors(path, str(error)) from None
     except Exception as error:  # a hostile pickle may raise anything
@@ -206,6 +213,13 @@ def _unpacked_size(path: Path) -> int:
         return 0
     with zipfile.ZipFile(path) as archive:
         return sum(entry.file_size for entry in archive.infolist())
+
+
+def _is_script(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def _load_npz(path: Path) -> dict[str, Tensor]:

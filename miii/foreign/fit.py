@@ -1,6 +1,7 @@
 """Fit a file's tensors to a layout: which tensor is which weight, and the sizes that their shapes imply."""
 
 import itertools
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from miii.errors import InputError
-from miii.foreign import names
+from miii.foreign import names, parts
 from miii.foreign.candidate import (
     AXES,
     Candidate,
@@ -21,7 +22,9 @@ from miii.foreign.candidate import (
     forms,
     listed,
     listed_shapes,
+    rescaled,
     room,
+    sinusoids,
     solve,
     squeezed,
     widened,
@@ -29,17 +32,12 @@ from miii.foreign.candidate import (
 from miii.foreign.layouts import Layout, Place
 from miii.foreign.settings import Settings
 from miii.foreign.unwrap import printable
+from miii.model.block import RMS_EPSILON
 from miii.model.config import ModelConfig
 
-BUFFERS: Final = re.compile(r"(.+\.)?(attn|attention|self_attn)\.(mask|IGNORE|bias|masked_bias|tril|causal_mask)")
-#: Parts of other networks that miii's do not have, and what can be read.
-PARTS: Final = {
-    r"\.mlp\.[Wb]_gate|gate_proj": ("a gated MLP", "plain MLPs"),
-    r"experts": ("a mixture of experts", "plain MLPs"),
-    r"rotary|inv_freq|(^|\.)rope\.": ("rotary position embeddings", "learned positions, or none,"),
-}
 HEADS: Final = (4, 1, 2, 8, 16, 3, 6, 12)  #: numbers of heads to try if the file does not tell, the likeliest first
-NEEDED: Final = ("W_E", "W_pos", "W_U", "#.W_Q", "#.W_K", "#.W_V", "#.W_O", "#.W_in", "#.W_out")
+NEEDED: Final = ("W_E", "W_pos", "W_U", "#.W_Q", "#.W_K", "#.W_V", "#.W_O")
+MLP: Final = ("#.W_in", "#.W_out")  #: all blocks have one, or none has
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,7 @@ class Fit:
         places: name in the file and place in the layout, by miii's name.
         missing: weights that the file lacks.
         misfits: what does not fit, in words.
+        bare: whether blocks have no MLP: then a neuron without weights stands for it.
     """
 
     layout: Layout
@@ -60,6 +59,7 @@ class Fit:
     missing: tuple[str, ...]
     misfits: tuple[str, ...]
     axes: Mapping[str, int]
+    bare: bool = False
 
     @property
     def post(self) -> bool:
@@ -69,7 +69,7 @@ class Fit:
     @cached_property
     def used(self) -> frozenset[str]:
         """The names of the file's tensors that the network needs, and of buffers without weights."""
-        return frozenset(name for name, _ in self.places.values()) | {n for n in self.state if BUFFERS.fullmatch(n)}
+        return frozenset({name for name, _ in self.places.values()} | {*filter(parts.BUFFERS.fullmatch, self.state)})
 
     def check(self) -> None:
         """Check that the tensors are a network that miii has.
@@ -77,7 +77,8 @@ class Fit:
         Raises:
             InputError: a weight is missing, a shape does not fit, or a part has no counterpart in miii.
         """
-        _check_parts(self)
+        unused = [name for name in self.state if name not in self.used]
+        parts.check_names(unused)
         if self.missing:
             raise InputError(
                 f"file must hold every weight of a network in the layout {self.layout.name} "
@@ -85,6 +86,7 @@ class Fit:
             )
         if self.misfits:
             raise InputError(f"{self.misfits[0]}.")
+        parts.check_blocks(self.state, unused)
 
     def candidates(self, given: Settings) -> Iterator[Candidate]:
         """Yield the networks that the file may hold, the likeliest first.
@@ -94,7 +96,7 @@ class Fit:
         """
         a, layout = self.axes, self.layout
         prompts = forms(a["v"], a.get("n"), a["o"], given, self.places["W_E"][0])
-        acts = layout.acts if given.act is None else (given.act,)
+        acts = layout.acts[: 1 if self.bare else None] if given.act is None else (given.act,)
         masks = self._masks()
         causals: Sequence[bool] = (layout.causal, not layout.causal) if self.n_layers > 1 else (layout.causal,)
         if masks is not None and (layout.lnpre or not masks):
@@ -111,7 +113,9 @@ class Fit:
         post = self.post if given.post is None or not self.normed else given.post
         for n_heads in self._heads(given.n_heads):
             whole = self._weights(n_heads)
-            for form, lnpre, c, causal, act in itertools.product(prompts, lnpres, coefficients, causals, acts):
+            for form, (lnpre, rms), c, causal, act in itertools.product(
+                prompts, self._norms(given, lnpres), coefficients, causals, acts
+            ):
                 settings = replace(
                     form,
                     act=act,
@@ -121,25 +125,42 @@ class Fit:
                     lnpre=lnpre,
                     twice=False,
                     post=post,
+                    rms=rms,
+                    epsilon=(given.epsilon or layout.epsilon) if rms else None,
+                    scaled=bool(given.scaled),
+                    sinusoidal=bool(given.sinusoidal),
                 )
                 yield self._candidate(settings, whole)
 
     def _candidate(self, settings: Settings, whole: dict[str, Tensor]) -> Candidate:
-        p, lnpre = settings.p, settings.lnpre
+        p, n_ctx, d = settings.p, settings.n_ctx, self.axes["d"]
         assert p is not None
-        config = self.config(settings)
-        weights, n_ctx = dict(whole), settings.n_ctx
+        config, weights = self.config(settings), dict(whole)
         weights["W_E"] = whole["W_E"][: settings.vocabulary]
         if settings.equals_first:
             weights["W_E"] = torch.cat([whole["W_E"][:p], whole["W_E"][[p + 1, p]]])
-        weights["W_pos"] = whole["W_pos"][:n_ctx] if "W_pos" in whole else torch.zeros(n_ctx, self.axes["d"])
+        if settings.scaled:
+            weights["W_E"] = math.sqrt(d) * weights["W_E"]
+        if "W_pos" in whole:
+            weights["W_pos"] = whole["W_pos"][:n_ctx]
+        else:
+            weights["W_pos"] = sinusoids(n_ctx, d) if settings.sinusoidal else torch.zeros(n_ctx, d)
         for name in ("W_U", "b_U"):
             if name in whole:
                 weights[name] = whole[name][..., :p]
-        if lnpre:
-            d = self.axes["d"]
-            for ln in ("ln_final", *(f"blocks.{i}.{ln}" for i in range(self.n_layers) for ln in ("ln1", "ln2"))):
-                weights |= {f"{ln}.w": torch.ones(d), f"{ln}.b": torch.zeros(d)}
+        for i in range(self.n_layers) if self.bare else ():
+            weights |= {f"blocks.{i}.W_in": torch.zeros(d, 1), f"blocks.{i}.W_out": torch.zeros(1, d)}
+            if settings.post:  # the norm of attention's sum is the last of a block
+                weights |= {f"blocks.{i}.ln2.{w}": weights.pop(f"blocks.{i}.ln1.{w}") for w in "wb"}
+        if config.norm_kind != "none":
+            blocks = [f"blocks.{i}.{ln}" for i in range(self.n_layers) for ln in ("ln1", "ln2")]
+            for ln in (*blocks, *["ln_final"] * config.normed_last):
+                weights.setdefault(f"{ln}.w", torch.ones(d))
+                weights.setdefault(f"{ln}.b", torch.zeros(d))
+        if settings.rms:
+            weights = {name: value for name, value in weights.items() if not name.endswith(".b")}
+            if not settings.post and settings.epsilon:
+                weights = rescaled(weights, math.sqrt(RMS_EPSILON / settings.epsilon), config.normed_last)
         return Candidate(config, settings, widened(weights, *self._room(settings)))
 
     def config(self, settings: Settings) -> ModelConfig:
@@ -156,14 +177,25 @@ class Fit:
             n_layers=self.n_layers,
             d_model=d_model,
             n_heads=n_heads,
-            d_mlp=self.axes["m"],
+            d_mlp=self.axes.get("m", 1),
             act=settings.act,
             causal=settings.causal,
             attn_coeff=settings.attn_coeff,
             block="vaswani" if settings.post else "pre-norm" if normed else "plain",
+            norm="rms" if settings.rms else "auto",
             last_norm="auto" if last == (normed and not settings.post) else "yes" if last else "no",
             biases="all" if everywhere else "mlp" if biased & {"b_in", "b_out"} else "none",
         )
+
+    def _norms(self, given: Settings, lnpres: Sequence[bool]) -> list[tuple[bool, bool]]:
+        """Return what the norms may be: whether they have no weights, and whether they are RMSNorms."""
+        if not self.normed:
+            return [(lnpre, lnpre and bool(given.rms)) for lnpre in lnpres]
+        biased = any(name.endswith(".b") for name in self.places)
+        if biased and given.rms:
+            raise InputError("rms must be no for a file whose norms have biases, since RMSNorms have none.")
+        rms = False if biased else self.layout.rms if given.rms is None else given.rms
+        return [(False, kind) for kind in ((True, False) if rms is None else (rms,))]
 
     def _heads(self, given: int | None) -> tuple[int, ...]:
         if "h" in self.axes:
@@ -194,10 +226,8 @@ class Fit:
             sizes = {axis: size for axis, size in (("h", n_heads), ("s", 3)) if axis in named}
             value = einops.rearrange(value, f"{place.axes} -> {'s ' if stacked else ''}{axes}", **sizes)
             found[name] = (value[place.index] if stacked else value).contiguous()
-        if self.normed:  # norms without biases
-            for name, value in list(found.items()):
-                if name.endswith(".w"):
-                    found.setdefault(f"{name[:-1]}b", torch.zeros_like(value))
+        for name in [n for n in found if self.bare and n.endswith("ln1.w")]:
+            found.setdefault(f"{name[:-1]}b", torch.zeros_like(found[name]))
         return found
 
     def _masks(self) -> bool | None:
@@ -240,16 +270,23 @@ def fit(layout: Layout, state: State) -> Fit:
     if layout.tied and "W_U" not in places and "W_E" in places:
         places["W_U"] = (places["W_E"][0], replace(places["W_E"][1], axes="o d"))
     normed = any(name.endswith(".w") for name in places)
-    wanted = [n for each in NEEDED for n in _each(each, n_layers)]
+    bare = _bare(state, places)
+    wanted = [n for each in (*NEEDED, *(() if bare else MLP)) for n in _each(each, n_layers)]
     if normed:
-        wanted += [n for each in ("#.ln1.w", "#.ln2.w") for n in _each(each, n_layers)]
+        wanted += [n for each in ("#.ln1.w", "#.ln2.w")[: 1 if bare else 2] for n in _each(each, n_layers)]
         wanted += [] if layout.post else ["ln_final.w"]
-    if normed and layout.rms:
-        wanted += [f"{name[:-1]}b" for name in wanted if name.endswith(".w")]
     optional = ("W_pos",) if layout.loose else ()
     missing = tuple(_readable(layout, name) for name in wanted if name not in (*places, *optional))
     axes, misfits = solve(places, state)
-    return Fit(layout, state, n_layers, normed, places, missing, misfits, axes)
+    return Fit(layout, state, n_layers, normed, places, missing, misfits, axes, bare)
+
+
+def _bare(state: State, places: Mapping[str, tuple[str, Place]]) -> bool:
+    """Return whether a network has attention alone: all of it is there, and no other matrix is."""
+    used = {theirs for theirs, _ in places.values()}
+    matrices = [name for name, value in state.items() if value.ndim > 1 and not parts.BUFFERS.fullmatch(name)]
+    attends = {"W_E", "W_U", "blocks.0.W_Q", "blocks.0.W_O"} <= places.keys()
+    return attends and not any("W_in" in name or "W_out" in name for name in places) and used >= {*matrices}
 
 
 def _each(name: str, n_layers: int) -> list[str]:
@@ -263,24 +300,3 @@ def _readable(layout: Layout, name: str) -> str:
         return name
     theirs = re.sub(r"\(([^()|]*)\)\?", r"\1", place.names.pattern.replace("\\", ""))
     return theirs if re.fullmatch(r"[\w.]+", theirs) else name
-
-
-def _check_parts(found: Fit) -> None:
-    unused = [name for name in found.state if name not in found.used]
-    for name in unused:
-        if names.NORM.search(name):
-            raise InputError(
-                f"{printable(name)} belongs to a norm that miii's networks lack: only norms on the input of attention "
-                "and MLP and at the end, or after each, can be read."
-            )
-        for pattern, (part, others) in PARTS.items():
-            if re.search(pattern, name):
-                raise InputError(
-                    f"{printable(name)} belongs to {part}, which miii's networks do not have: only {others} can be "
-                    "read."
-                )
-    if found.layout.rms and found.normed and not any(name.endswith(".b") for name in found.places if "ln" in name):
-        raise InputError(
-            "ln_final.w has no bias ln_final.b beside it, so the norms are RMSNorms, which cannot be read exactly: "
-            "TransformerLens adds 1e-5 to the mean square and miii 1e-6; LayerNorms (LN) can be read."
-        )

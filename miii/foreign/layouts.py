@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from miii.model.block import RMS_EPSILON
+
 
 @dataclass(frozen=True)
 class Place:
@@ -41,7 +43,9 @@ class Layout:
         mixed: whether attention may be mixed with a constant (``ModelConfig.attn_coeff``).
         tied: whether W_U is W_E transposed where it is missing.
         lnpre: whether there may be LayerNorms without weights.
-        rms: whether norms without biases are RMSNorms; otherwise their biases are 0.
+        rms: whether norms without biases are RMSNorms; otherwise they are LayerNorms whose biases are 0. None if they
+            may be either.
+        epsilon: what RMSNorms add to the mean square if nothing tells.
         post: whether sums are normalized (block vaswani) in files with norms but no final one.
         loose: whether people name such modules as they like, so that shapes tell what names do not.
     """
@@ -54,7 +58,8 @@ class Layout:
     mixed: bool = False
     tied: bool = False
     lnpre: bool = False
-    rms: bool = False
+    rms: bool | None = None
+    epsilon: float = RMS_EPSILON
     post: bool = False
     loose: bool = False
 
@@ -69,10 +74,13 @@ class Layout:
         pattern = names.replace(".", r"\.").replace("#", block[1] if block else "")
         return Place(re.compile(pattern), axes, int(index) if index else None)
 
-    def deepest(self) -> re.Pattern[str]:
-        """Return a pattern of the names of all W_in, whose group ``layer`` is the number of the block."""
-        names = self.tensors["#.W_in"].rpartition(": ")[0]
-        return re.compile(names.replace(".", r"\.").replace("#", r"(?P<layer>0|[1-9][0-9]{0,3})"))
+    def layer_of(self, name: str) -> int | None:
+        """Return the number of the block whose W_in or W_O has this name in a file; None if it is neither."""
+        for ours in ("#.W_in", "#.W_O"):
+            names = self.tensors[ours].rpartition(": ")[0].replace(".", r"\.")
+            if match := re.fullmatch(names.replace("#", r"(?P<layer>0|[1-9][0-9]{0,3})"), name):
+                return int(match["layer"])
+        return None
 
 
 #: TransformerLens' names in a block; miii's own follow from them.
@@ -157,9 +165,10 @@ _SOME: Final = r"(\w+.)?"  # one more module around
 IN_PROJ: Final = "in_proj_"
 _ATTENTION: Final = "(attn|attention|self_attn|self_attention|mha|mhsa|sa)(.mha|.attn|.attention)?."
 _OUTER: Final = {
-    "W_E": "(tok|token|tokens|embed|emb|wte|(tok|token|input|word)_?emb(ed|edding|eddings)?|embed(ding|dings))",
-    "W_pos": "(pos|wpe|(pos|position|positional|positions)_?"
-    "(emb|embed|embedder|embedding|embeddings|enc|encoder|encoding))",
+    "W_E": "(tok|token|tokens|embed|emb|wte|embed_tokens|embed_in"
+    "|(tok|token|input|word)_?emb(ed|edding|eddings)?(_table)?|embed(ding|dings))",
+    "W_pos": "(pos|wpe|embed_positions|(pos|position|positional|positions)_?"
+    "(emb|embed|embedder|embedding|embeddings|enc|encoder|encoding)(_table)?)",
     "W_U": "(head|unembed|unembedding|out|output|decoder|readout|classifier|to_logits|proj|fc|linear"
     "|(lm|output|out)_(head|layer|proj)|fc_out)",
     "ln_final": "(ln|norm|ln_f|norm_f|ln_final|norm_final|final_(norm|ln|layer_norm)|ln_out|out_norm|layer_norm|ln3"
@@ -181,7 +190,10 @@ _TORCH: Final[dict[str, Any]] = {
     "block": BLOCKS,
     "out": f"{_ATTENTION}(out_proj|o_proj|c_proj|proj|out|[Ww]_?[oO]|to_out|to_out.0|o|output|out_linear)",
     "mlp": (f"{_MLP}({_FIRST})", f"{_MLP}({_SECOND})"),
-    "norms": ("(ln1|ln_1|norm1|norm_1|attn_norm|ln_attn)", "(ln2|ln_2|norm2|norm_2|mlp_norm|ff_norm|ln_mlp)"),
+    "norms": (
+        "(ln1|ln_1|norm1|norm_1|attn_norm|attention_norm|ln_attn|input_layernorm)",
+        "(ln2|ln_2|norm2|norm_2|mlp_norm|ff_norm|ffn_norm|ln_mlp|post_attention_layernorm)",
+    ),
 }
 _GPT: Final[dict[str, Any]] = {
     "outer": {name: f"(transformer.)?{text}" for name, text in {
@@ -204,14 +216,16 @@ _LENS_4: Final[dict[str, Any]] = {
 
 #: The layouts, tried in this order. Networks without attention are in ``dense``.
 LAYOUTS: Final = (
-    Layout("transformer-lens", "TransformerLens 1 to 3", _LENS, lnpre=True, rms=True),
+    Layout("transformer-lens", "TransformerLens 1 to 3", _LENS, lnpre=True, rms=True, epsilon=1e-5),
     Layout("notebook", "the progress-measures notebook: transposed", _NOTEBOOK, mixed=True),
-    Layout("transformer-lens-4", "TransformerLens 4", _modules(**_LENS_4), lnpre=True, rms=True),
-    Layout("miii", "miii's own names", _MIII),
-    Layout("nanogpt", "nanoGPT", _modules(**_GPT), ("gelu", "relu", "gelu-tanh", "square", "tanh"), tied=True),
+    Layout("transformer-lens-4", "TransformerLens 4", _modules(**_LENS_4), lnpre=True, rms=True, epsilon=1e-5),
+    Layout("miii", "miii's own names", _MIII, rms=True),
+    Layout(
+        "nanogpt", "nanoGPT", _modules(**_GPT), ("gelu", "relu", "gelu-tanh", "square", "tanh"), tied=True, rms=False,
+    ),
     Layout(
         "gpt2", "Hugging Face's GPT-2: Conv1D", _modules(**_GPT, conv1d=True),
-        ("gelu-tanh", "gelu", "relu", "square", "tanh"), tied=True,
+        ("gelu-tanh", "gelu", "relu", "square", "tanh"), tied=True, rms=False,
     ),
     *(
         Layout(name, about, _modules(**_TORCH, qkv=qkv), _TORCH_ACTS, causal=False, tied=True, post=True, loose=True)

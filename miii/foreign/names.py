@@ -47,8 +47,7 @@ def numbered(layout: Layout, state: Mapping[str, Tensor]) -> Mapping[str, Tensor
     Parts of a ``Sequential`` are numbered alone: ``0.attn.W`` becomes ``blocks.0.attn.W``, and a vector and a matrix
     after the blocks become ``ln_f`` and ``head``. Unchanged if a block has a number already.
     """
-    deepest = layout.deepest()
-    if not layout.loose or any(deepest.fullmatch(name) for name in state):
+    if not layout.loose or any(layout.layer_of(name) is not None for name in state):
         return state
     if any(re.match(r"\d{1,3}\.", name) and ATTENTION.search(name) for name in state):
         return dict(_sequential(state))
@@ -83,8 +82,7 @@ def _sequential(state: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
 
 def n_blocks(layout: Layout, state: Mapping[str, Tensor]) -> int:
     """Return the number of blocks that the names imply, at least 1."""
-    pattern = layout.deepest()
-    found = [int(match["layer"]) for name in state if (match := pattern.fullmatch(name))]
+    found = [layer for name in state if (layer := layout.layer_of(name)) is not None]
     if not found and layout.loose:
         inside = BLOCKS.replace(".", r"\.").replace("#", r"(?P<layer>0|[1-9][0-9]{0,3})")
         found = [int(match["layer"]) for name in state if (match := re.match(inside, name))]
@@ -120,7 +118,8 @@ def _in_block(
             if (bias := _bias_of(theirs)) in free:
                 found[f"{block}.b_{ours}"] = _place(bias, axes[0])
     norms = [n for n, v in free.items() if v.ndim == 1 and n.endswith(".weight") and NORM.search(n)]
-    missing = [name for name in ("ln1", "ln2") if f"{block}.{name}.w" not in places]
+    attends_alone = f"{block}.W_in" not in places | found
+    missing = [name for name in ("ln1", "ln2")[: 1 if attends_alone else 2] if f"{block}.{name}.w" not in places]
     if len(norms) == len(missing):
         norms.sort(key=lambda name: FIRST_NORM.search(inside.sub("", name, 1)) is None)
         for ours, theirs in zip(missing, norms, strict=True):
@@ -151,7 +150,7 @@ def _tables(state: Mapping[str, Tensor], places: Mapping[str, tuple[str, Place]]
     One matrix too few means that there are no positions, or that the unembedding is the embedding.
     """
     missing = [name for name in OUTER if name not in places]
-    block = places.get("blocks.0.W_in")
+    block = places.get("blocks.0.W_Q")
     if not missing or block is None:
         return {}
     d, used = state[block[0]].shape[-1:], {theirs for theirs, _ in places.values()}

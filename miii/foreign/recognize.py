@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import torch
@@ -11,25 +11,24 @@ from torch import Tensor
 from miii.errors import InputError
 from miii.expression import LARGEST_P
 from miii.foreign import dense
-from miii.foreign.candidate import PADDING, Candidate, as_float, listed, times
+from miii.foreign.candidate import Candidate, as_float, listed, times
 from miii.foreign.claim import LIKELY, PROMPT
 from miii.foreign.dense import Chain
+from miii.foreign.fallbacks import FALLBACKS, candidates_of, check_pooling
 from miii.foreign.fit import Fit, fit
 from miii.foreign.layouts import LAYOUTS
-from miii.foreign.score import best, score
+from miii.foreign.score import best
 from miii.foreign.settings import Settings, from_config, unknown_act
 from miii.foreign.unwrap import Contents, printable
 from miii.model.block import ACTIVATIONS
 from miii.model.config import ModelConfig
 from miii.model.transformer import Transformer
-from miii.numbers import primes_below
 from miii.tasks import ModularAddition
 
 NAMES: Final = (*(layout.name for layout in LAYOUTS), dense.NAME)  #: all layouts
 OWN: Final = "miii"  #: the layout of miii's own names, and the model type in a config that miii wrote
 SURE: Final = 0.99  #: accuracy below which rarer settings are tried ...
 GAIN: Final = 0.02  #: ... and taken if they are more accurate by this much
-SMALL: Final = 10  #: a smaller p is answered by chance too often to be guessed
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,9 @@ class Recognized:
         found = {
             "layout": self.layout,
             "sizes": f"{config.n_layers} block{s}, d_model {config.d_model}, d_mlp {config.d_mlp}",
-            "block": config.block if config.mixer == "attention" else f"{config.block}, {config.mixer}",
+            "block": ", ".join(
+                [config.block, *[config.mixer] * (config.mixer != "attention"), *["RMSNorm"] * (config.norm == "rms")]
+            ),
         }
         shown = {name: value for name, value in self.settings.known().items() if name in self.sources}
         found |= {name: f"{value} ({self.sources[name]})" for name, value in shown.items()}
@@ -92,14 +93,16 @@ def recognize(contents: Contents, given: Settings = Settings(), layout: str | No
         return _exported(contents)
     hints = from_config(contents.config)
     found = _fitted(state, layout, given.p or hints.p)
-    candidates = _candidates(found, given, hints)
+    candidates = candidates_of(found, given, hints)
     if (largest := max(candidate.p for candidate in candidates)) > LARGEST_P:
         raise InputError(f"p must be at most {LARGEST_P} (the file has {largest}).")
     chosen, rivals, accuracy = best(candidates)
-    for more in (_other_norms, _padded, _mixed, _rare):
+    for more in FALLBACKS:
         others = more(found, given, hints, chosen) if accuracy < SURE else []
         if others and (better := best(others))[2] > max(accuracy + GAIN, LIKELY / 2):
             candidates, (chosen, rivals, accuracy) = candidates + others, better
+    if accuracy < LIKELY / 2 and isinstance(found, Fit):
+        check_pooling(candidates)
     spread = {name: {getattr(each.settings, name) for each in candidates} for name in Settings.__dataclass_fields__}
     sources: dict[str, str] = {}
     for name, value in chosen.settings.known().items():
@@ -124,6 +127,7 @@ def recognize(contents: Contents, given: Settings = Settings(), layout: str | No
     if not isinstance(found, Chain) and chosen.settings.n_heads is not None:
         width, own = found.d_head(chosen.settings.n_heads), chosen.config.d_head
         notes += [f"Heads of {width} were filled up to {own} with zeros."] if width != own else []
+        notes += _unrecorded(found, chosen, given.or_else(hints))
     names = state if isinstance(found, Chain) else found.state
     unused = tuple(printable(name) for name in names if name not in found.used)
     name = dense.NAME if isinstance(found, Chain) else found.layout.name
@@ -163,7 +167,7 @@ def another(state: Mapping[str, Tensor], like: Recognized) -> Transformer:
     Raises:
         InputError: the tensors do not fit.
     """
-    model = _candidates(_fitted(state, like.layout, like.p), like.settings, Settings())[0].model()
+    model = candidates_of(_fitted(state, like.layout, like.p), like.settings, Settings())[0].model()
     if model.config != like.model.config:
         raise InputError("history must hold networks of one architecture.")
     return model
@@ -206,52 +210,17 @@ def _chain(state: Mapping[str, Tensor], p: int | None) -> Chain:
     return found[-max(likely)[1]] if likely else found[0]
 
 
-def _candidates(found: Fit | Chain, given: Settings, hints: Settings) -> list[Candidate]:
-    """Return the candidates that fit what is given, and as many of the hints as possible."""
-    try:
-        return list(found.candidates(given.or_else(hints)))
-    except InputError:
-        own = Settings(**{n: v for n, v in hints.known().items() if n in ("act", "attn_coeff")})
-        return list(found.candidates(given.or_else(own)))
-
-
-def _other_norms(found: Fit | Chain, given: Settings, hints: Settings, chosen: Candidate) -> list[Candidate]:
-    """Return the candidates whose norms stand after each sum instead of before each part, or the other way around."""
-    if isinstance(found, Chain) or given.post is not None or not (found.normed and found.layout.post):
-        return []
-    return _candidates(found, replace(given, post=not found.post), hints)
-
-
-def _padded(found: Fit | Chain, given: Settings, hints: Settings, chosen: Candidate) -> list[Candidate]:
-    """Return the candidates of the likeliest modulus below the number of tokens, if nothing tells the modulus.
-
-    Some vocabularies are padded, such as to a multiple of 64. Only primes are tried.
-    """
-    if isinstance(found, Chain) or given.p or hints.p or found.axes["v"] > found.axes["o"]:
-        return []
-    v, tried = found.axes["v"], replace(given, act=chosen.settings.act)
-    moduli = [p for p in primes_below(min(v - 1, LARGEST_P + 1)) if p > max(v - PADDING, SMALL)]
-    scored = [(score(each).accuracy, p) for p in moduli for each in _candidates(found, replace(tried, p=p), hints)]
-    accuracy, p = max(scored, default=(0.0, 0))
-    return _candidates(found, replace(given, p=p), hints) if accuracy > LIKELY / 4 else []
-
-
-def _mixed(found: Fit | Chain, given: Settings, hints: Settings, chosen: Candidate) -> list[Candidate]:
-    """Return the candidates with other shares of softmax in the attention, if the layout may have any."""
-    known = given.or_else(hints).attn_coeff is not None
-    if isinstance(found, Chain) or known or not found.layout.mixed or chosen.settings.equals:
-        return []
-    like = replace(chosen.settings, causal=None)
-    return [each for n in range(1, 20) for each in found.candidates(replace(like, attn_coeff=n / 20))]
-
-
-def _rare(found: Fit | Chain, given: Settings, hints: Settings, chosen: Candidate) -> list[Candidate]:
-    """Return the candidates with activations that are rarer, if nothing tells the activation."""
-    if given.or_else(hints).act is not None:
-        return []
-    usual = dense.ACTS if isinstance(found, Chain) else found.layout.acts
-    like = replace(chosen.settings, n_heads=None) if isinstance(found, Chain) else chosen.settings
-    return [each for act in ACTIVATIONS if act not in usual for each in found.candidates(replace(like, act=act))]
+def _unrecorded(found: Fit, chosen: Candidate, known: Settings) -> list[str]:
+    """Return sentences about what the file lacks and how it was read."""
+    settings = chosen.settings
+    notes = ["There is no MLP: one neuron with weights of 0 stands for that of each block."] if found.bare else []
+    if settings.rms and known.epsilon is None and found.layout.rms is None:
+        notes.append(f"RMSNorms add {settings.epsilon:g} to the mean square, which the file does not record.")
+    if settings.sinusoidal:
+        notes.append("No positions are stored: sinusoids were added.")
+    elif "W_pos" not in found.places:
+        notes.append("No positions are stored: none were added, so rotary and other computed ones are left out.")
+    return [*notes, *["Embeddings were multiplied by the square root of d_model."] * bool(settings.scaled)]
 
 
 def _sizes(found: Fit | Chain, chosen: Candidate) -> tuple[tuple[str, int, int], ...]:

@@ -15,8 +15,10 @@ from miii.model.transformer import Transformer
 from miii.tasks.modular import prompts
 
 PAIRS: Final = 512  #: pairs on which candidates are compared
-MANY: Final = 32  #: candidates that are compared on all of these pairs ...
-SCREEN: Final = 96  #: ... if there are more: those that answer most of so many
+MANY: Final = 8  #: candidates that are all compared on these pairs ...
+SCREEN: Final = 96  #: ... if there are more, those of each activation that answer most of so many ...
+KEPT: Final = 4  #: ... and how many of each activation
+BEHIND: Final = 0.25  #: accuracy on the first pairs by which a candidate may be behind the best
 WORK: Final = 2_000_000_000  #: fewer pairs if the network has many weights: multiply-adds of a comparison
 TIE: Final = 0.003  #: difference in accuracy on these pairs that decides nothing
 CLEAR: Final = 0.1  #: difference in margin that decides
@@ -43,10 +45,13 @@ def best(candidates: list[Candidate]) -> tuple[Candidate, tuple[str, ...], float
     margin, then by ``slope``: a wrong one may lower the loss by scaling the logits. The first candidate is taken if
     none fits.
     """
+    first = candidates[0]
     if len(candidates) > MANY:
-        order = sorted(candidates, key=lambda candidate: -score(candidate, SCREEN).accuracy)
-        kept = {id(candidate) for candidate in (candidates[0], *order[:MANY])}
-        candidates = [candidate for candidate in candidates if id(candidate) in kept]
+        screened = [(score(candidate, SCREEN), candidate) for candidate in candidates]
+        top = max(found.accuracy for found, _ in screened)
+        if top < LIKELY / 4:
+            return first, (), top
+        candidates = _likeliest([pair for pair in screened if pair[0].accuracy >= top - BEHIND])
     winners: dict[str | None, tuple[Score, Candidate]] = {}
     for found, candidate in [(score(candidate), candidate) for candidate in candidates]:
         act = candidate.settings.act
@@ -54,13 +59,35 @@ def best(candidates: list[Candidate]) -> tuple[Candidate, tuple[str, ...], float
             winners[act] = (found, candidate)
     top = max(found.accuracy for found, _ in winners.values())
     if top < LIKELY / 2:
-        return candidates[0], (), top
+        return first, (), top
     close = {act: pair for act, pair in winners.items() if pair[0].accuracy >= top - TIE}
     widest = max(found.margin for found, _ in close.values())
     left = [candidate for found, candidate in close.values() if found.margin >= widest - CLEAR]
     slopes = [slope(candidate) for candidate in left] if len(left) > 1 else [0.0]
     chosen = next(candidate for candidate, at in zip(left, slopes, strict=True) if at <= FLAT * min(slopes))
     return chosen, tuple(act for act in close if act is not None and act != chosen.settings.act), top
+
+
+def _likeliest(scored: list[tuple[Score, Candidate]]) -> list[Candidate]:
+    """Return the best candidates of each activation, in their order."""
+    kept = []
+    for act in {candidate.settings.act for _, candidate in scored}:
+        own = [index for index, (_, candidate) in enumerate(scored) if candidate.settings.act == act]
+        kept += sorted(own, key=lambda index: (-scored[index][0].accuracy, scored[index][0].loss))[:KEPT]
+    return [scored[index][1] for index in sorted(kept)]
+
+
+@torch.no_grad()
+def pooled(candidate: Candidate) -> float:
+    """Return the accuracy on some pairs if the mean over positions is read, of the logits or of the residual stream."""
+    model = candidate.model()
+    tokens, rows = _some(candidate, SCREEN)
+    resid = model.embed(tokens)
+    for block in model.blocks:
+        resid = block(resid)
+    labels = [each[rows] for each in tables(candidate.p).values()]
+    read = (model.unembed(resid).mean(1), model.unembed(resid.mean(1)))
+    return max(best_of(logits.argmax(1), labels)[1] for logits in read)
 
 
 @torch.no_grad()
@@ -95,14 +122,18 @@ def slope(candidate: Candidate) -> float:
 
 def _answers(candidate: Candidate, model: Transformer, pairs: int = PAIRS) -> tuple[Tensor, Tensor, float]:
     """Return logits and right answers of some pairs under the likeliest operation, and the accuracy."""
+    tokens, rows = _some(candidate, pairs)
+    logits = fast.answer_logits(model, fast.plan(tokens)).double()
+    labels = [each[rows] for each in tables(candidate.p).values()]
+    index, accuracy = best_of(logits.argmax(1), labels)
+    known = labels[index] != MISSING
+    return logits[known], labels[index][known], accuracy
+
+
+def _some(candidate: Candidate, pairs: int) -> tuple[Tensor, Tensor]:
+    """Return prompts of at most this many pairs, and their indices a * p + b."""
     p, s = candidate.p, candidate.settings
     weights = sum(value.numel() for value in candidate.weights.values())
     few = min(pairs, max(64, WORK // weights))
     rows = torch.randperm(p * p, generator=torch.Generator().manual_seed(0))[:few]
-    a, b = rows // p, rows % p
-    tokens = prompts(a, b, p, bool(s.equals), bool(s.separate), bool(s.operator))
-    logits = fast.answer_logits(model, fast.plan(tokens)).double()
-    labels = [each[rows] for each in tables(p).values()]
-    index, accuracy = best_of(logits.argmax(1), labels)
-    known = labels[index] != MISSING
-    return logits[known], labels[index][known], accuracy
+    return prompts(rows // p, rows % p, p, bool(s.equals), bool(s.separate), bool(s.operator)), rows

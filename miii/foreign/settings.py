@@ -23,6 +23,10 @@ class Settings:
         act, n_heads, causal, attn_coeff: see ``ModelConfig``.
         lnpre: whether there are LayerNorms without weights (TransformerLens' LNPre).
         post: whether LayerNorms stand after each sum, instead of before each part.
+        rms: whether norms are RMSNorms.
+        epsilon: what RMSNorms add to the mean square.
+        scaled: whether embeddings are multiplied by the square root of d_model before positions are added.
+        sinusoidal: whether positions are computed instead of stored.
         twice: whether the first bias counts twice, since its map is applied to each operand before the sum.
     """
 
@@ -38,6 +42,10 @@ class Settings:
     operator: bool | None = None
     equals_first: bool | None = None
     post: bool | None = None
+    rms: bool | None = None
+    epsilon: float | None = None
+    scaled: bool | None = None
+    sinusoidal: bool | None = None
 
     def __post_init__(self) -> None:
         if self.act is not None and self.act not in ACTIVATIONS:
@@ -72,7 +80,9 @@ NAMES: Final = {
     "n_heads": ("n_heads", "num_heads", "n_head", "nhead", "heads", "num_attention_heads"),
     "causal": ("causal", "is_causal"),
     "attn_coeff": ("attn_coeff",),
+    "epsilon": ("rms_norm_eps", "norm_eps", "norm_epsilon", "eps"),
 }
+NORMS: Final = ("normalization_type", "norm_type", "norm", "normalization")  #: of a norm's kind
 #: Names of activations in other people's configs, without case and punctuation.
 ACTS: Final = {
     "relu": "relu",
@@ -108,8 +118,14 @@ def from_config(config: Mapping[str, Any]) -> Settings:
             found[name] = bool(value)
         elif name == "attn_coeff" and isinstance(value, int | float) and 0 <= value <= 1:
             found[name] = float(value)
-    kind = config.get("normalization_type", "unknown")
-    return Settings(**found, lnpre=None if kind == "unknown" else kind == "LNPre")
+        elif name == "epsilon" and isinstance(value, float) and 0 < value < 0.1:
+            found[name] = value
+    kind = next((config[name] for name in NORMS if isinstance(config.get(name), str | None) and name in config), "")
+    if kind is None or kind in ("LN", "LNPre", "RMS", "RMSPre"):  # TransformerLens
+        found["lnpre"] = str(kind).endswith("Pre")
+    if kind:
+        found["rms"] = "rms" in kind.lower()
+    return Settings(**found)
 
 
 def unknown_act(config: Mapping[str, Any]) -> str | None:

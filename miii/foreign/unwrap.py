@@ -12,6 +12,7 @@ from torch import Tensor
 
 from miii.errors import InputError
 from miii.foreign import names
+from miii.foreign.canonical import canonical
 
 TENSORS: Final = 5_000  #: maximum tensors of a network
 LONGEST: Final = 500  #: maximum characters of a name
@@ -96,9 +97,13 @@ def unwrap(loaded: object, file: str) -> Contents:
         if len(name) > LONGEST:  # patterns of names take long on them
             raise InputError(f"names of tensors must have at most {LONGEST} characters (got {printable(name)}).")
         check_dense(name, value)
+    heads = None
+    for step, state in stripped.items():
+        stripped[step], heads = canonical(state)
     if path:
         notes.append(f"What is under {printable('.'.join(map(str, path)))} was read.")
-    return Contents(stripped, _config(loaded, path), {}, _ignored(loaded, path), tuple(notes))
+    config = ({} if heads is None else {"n_heads": heads}) | _config(loaded, path)
+    return Contents(stripped, config, {}, _ignored(loaded, path), tuple(notes))
 
 
 def thinned(states: Mapping[int, Any]) -> dict[int, Any]:

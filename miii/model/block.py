@@ -26,6 +26,9 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+RMS_EPSILON = 1e-6  #: added to the mean square
+
+
 class Norm(Declared):
     """LayerNorm or RMSNorm over the last axis, with a gain w and, for LayerNorm, a bias b.
 
@@ -42,7 +45,7 @@ class Norm(Declared):
     def forward(self, x: Float[Tensor, "*rows d_model"]) -> Float[Tensor, "*rows d_model"]:
         """Normalize the rows."""
         if self.b is None:
-            return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6) * self.w
+            return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + RMS_EPSILON) * self.w
         return nn.functional.layer_norm(x, self.w.shape, self.w, self.b)
 
 

@@ -46,7 +46,7 @@ def masked(scores, causal):
 class Lens(nn.Module):
     """A HookedTransformer of TransformerLens 1 to 3."""
 
-    def __init__(self, n_layers=1, norms=None, act="relu", causal=True, heads=H, d_head=D // H):
+    def __init__(self, n_layers=1, norms=None, act="relu", causal=True, heads=H, d_head=D // H, mlp=True):
         super().__init__()
         self.embed, self.pos_embed = parameters(W_E=(P + 1, D)), parameters(W_pos=(3, D))
         self.unembed = parameters(W_U=(D, P), b_U=(P,))
@@ -55,20 +55,23 @@ class Lens(nn.Module):
         for _ in range(n_layers):
             block = nn.Module()
             block.attn = parameters(**qkv, W_O=(heads, d_head, D), b_O=(D,))
-            block.mlp = parameters(W_in=(D, M), b_in=(M,), W_out=(M, D), b_out=(D,))
-            if norms == "LN":
-                block.ln1, block.ln2 = parameters(w=(D,), b=(D,)), parameters(w=(D,), b=(D,))
+            if mlp:
+                block.mlp = parameters(W_in=(D, M), b_in=(M,), W_out=(M, D), b_out=(D,))
+            gains = {"LN": {"w": (D,), "b": (D,)}, "RMS": {"w": (D,)}}.get(norms)
+            if gains:
+                block.ln1, block.ln2 = parameters(**gains), parameters(**gains) if mlp else None
+                self.ln_final = parameters(**gains)
             self.blocks.append(block)
-        if norms == "LN":
-            self.ln_final = parameters(w=(D,), b=(D,))
         self.norms, self.act, self.causal = norms, ACTS[act], causal
 
     def norm(self, x, home, name):
         if self.norms is None:
             return x
-        x = x - x.mean(-1, keepdim=True)
+        x = x if "RMS" in self.norms else x - x.mean(-1, keepdim=True)
         x = x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt()
-        return x * getattr(home, name).w + getattr(home, name).b if self.norms == "LN" else x
+        if "Pre" in self.norms:
+            return x
+        return x * getattr(home, name).w + (getattr(home, name).b if self.norms == "LN" else 0)
 
     def forward(self, tokens):
         x = self.embed.W_E[tokens] + self.pos_embed.W_pos
@@ -77,6 +80,8 @@ class Lens(nn.Module):
             q, k, v = (torch.einsum("bpm,hmd->bhpd", heard, a[f"W_{c}"]) + a[f"b_{c}"][:, None] for c in "QKV")
             z = masked(q @ k.mT / math.sqrt(q.shape[-1]), self.causal).softmax(-1) @ v
             x = x + torch.einsum("bhpd,hdm->bpm", z, a.W_O) + a.b_O
+            if not hasattr(block, "mlp"):
+                continue
             m = block.mlp
             x = x + self.act(self.norm(x, block, "ln2") @ m.W_in + m.b_in) @ m.W_out + m.b_out
         return (self.norm(x, self, "ln_final") @ self.unembed.W_U + self.unembed.b_U)[:, -1]
@@ -118,12 +123,12 @@ class Notebook(nn.Module):
 
 
 class TorchBlock(nn.Module):
-    def __init__(self):
+    def __init__(self, norm=nn.LayerNorm):
         super().__init__()
         self.attn = nn.MultiheadAttention(D, H, batch_first=True)
         self.mlp = nn.Module()
         self.mlp.net = nn.Sequential(nn.Linear(D, M), nn.GELU(), nn.Linear(M, D))
-        self.ln1, self.ln2 = nn.LayerNorm(D), nn.LayerNorm(D)
+        self.ln1, self.ln2 = norm(D), norm(D)
 
     def forward(self, x):
         heard = self.ln1(x)
@@ -131,20 +136,36 @@ class TorchBlock(nn.Module):
         return x + self.mlp.net(self.ln2(x))
 
 
-class Torch(nn.Module):
-    """torch's MultiheadAttention and LayerNorm, before each part."""
+class AttentionBlock(nn.Module):
+    """Attention alone, whose sum is normalized."""
 
-    def __init__(self, n_layers=1):
+    def __init__(self, norm):
+        super().__init__()
+        self.attn, self.norm = nn.MultiheadAttention(D, H, batch_first=True), norm(D)
+
+    def forward(self, x):
+        return self.norm(x + self.attn(x, x, x, need_weights=False)[0])
+
+
+class Torch(nn.Module):
+    """torch's MultiheadAttention and norms, before each part; or blocks of another kind, without a last norm."""
+
+    def __init__(self, n_layers=1, norm=nn.LayerNorm, block=TorchBlock, pooled=False):
         super().__init__()
         self.tok_emb, self.pos_emb = nn.Embedding(P + 1, D), nn.Embedding(3, D)
-        self.blocks = nn.ModuleList(TorchBlock() for _ in range(n_layers))
-        self.ln_f, self.head = nn.LayerNorm(D), nn.Linear(D, P, bias=False)
+        self.blocks = nn.ModuleList(block(norm) for _ in range(n_layers))
+        self.ln_f = norm(D) if block is TorchBlock else nn.Identity()
+        self.head, self.scale, self.pooled = nn.Linear(D, P, bias=False), 1.0, pooled
 
-    def forward(self, tokens):
-        x = self.tok_emb(tokens) + self.pos_emb.weight
+    def final(self, tokens):
+        x = self.scale * self.tok_emb(tokens) + self.pos_emb.weight
         for block in self.blocks:
             x = block(x)
-        return self.head(self.ln_f(x))[:, -1]
+        x = self.ln_f(x)
+        return x.mean(1) if self.pooled else x[:, -1]
+
+    def forward(self, tokens):
+        return self.head(self.final(tokens))
 
 
 class Encoder(nn.Module):

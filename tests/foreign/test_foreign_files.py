@@ -333,9 +333,12 @@ BAD_FILE = {
         ["attn.mask", "local attention"],
     ),
     "norm.pt": (content(weights(**{"embed.ln.w": torch.ones(8)})), ["embed.ln.w", "a norm that miii's networks lack"]),
-    "RMS.pt": (
-        content(weights(**{f"{n}.w": torch.ones(8) for n in ("blocks.0.ln1", "blocks.0.ln2", "ln_final")})),
-        ["RMSNorm", "1e-5", "1e-6"],
+    "left over.pt": (content(weights(**{f"{BLOCK}mlp.W_more": torch.randn(8, 12)})), ["mlp.W_more", "part of a block"]),
+    "adapter.pt": (content(weights(**{f"{BLOCK}mlp.lora_A": torch.ones(8, 2)})), ["mlp.lora_A", "an adapter"]),
+    "cross.pt": (content(weights(**{f"{BLOCK}cross_attn.W": torch.ones(8, 8)})), ["to another sequence"]),
+    "script.pt": (
+        lambda path: torch.jit.script(torch.nn.Linear(2, 2)).save(path),
+        ["a TorchScript program", "torch.jit.load('scr"],
     ),
     "gate.pt": (content(weights(**{f"{BLOCK}mlp.W_gate": torch.ones(8, 12)})), ["blocks.0.mlp.W_gate", "a gated MLP"]),
     "images.pt": (

@@ -1,9 +1,14 @@
 """Each layout: a network of its own modules gives the same logits as the one that miii reads."""
 
+import math
+from functools import partial
+
+import foreign_nets
 import pytest
 import torch
 from foreign_nets import (
     GPT,
+    AttentionBlock,
     D,
     Dense,
     Encoder,
@@ -24,12 +29,22 @@ import miii
 from miii import ModelConfig, Transformer, foreign
 from miii.foreign import Settings, recognize, unwrap
 
+
+def rms(epsilon):
+    return partial(torch.nn.RMSNorm, eps=epsilon)
+
+
 GIVEN = {"n_heads": H, "act": "relu", "lnpre": False, "attn_coeff": 1.0}
 #: A network, its layout, the settings that no file records, and the block.
 CASES = {
     "TransformerLens": (lambda: Lens(2), "transformer-lens", {}, "plain"),
     "TransformerLens, LN": (lambda: Lens(2, "LN", "gelu"), "transformer-lens", {"act": "gelu"}, "pre-norm"),
     "TransformerLens, LNPre": (lambda: Lens(2, "LNPre"), "transformer-lens", {"lnpre": True}, "pre-norm"),
+    "TransformerLens, RMS": (lambda: Lens(2, "RMS"), "transformer-lens", {"rms": True}, "pre-norm"),
+    "TransformerLens, RMSPre": (lambda: Lens(1, "RMSPre"), "transformer-lens", {"lnpre": True, "rms": True},
+                                "pre-norm"),
+    "attention alone": (lambda: Lens(2, mlp=False), "transformer-lens", {}, "plain"),
+    "attention alone, LN": (lambda: Lens(2, "LN", mlp=False), "transformer-lens", {}, "pre-norm"),
     "TransformerLens, bidirectional": (lambda: Lens(2, causal=False), "transformer-lens", {"causal": False}, "plain"),
     "TransformerLens 4": (Lens4, "transformer-lens-4", {"act": "gelu"}, "plain"),
     "notebook": (lambda: Notebook(2), "notebook", {"causal": True}, "plain"),
@@ -39,6 +54,9 @@ CASES = {
     "own tokens for b": (lambda: Notebook(1, False, True, coeff=1.0), "notebook", {"p": P}, "plain"),
     "own tokens for b, =": (lambda: Notebook(1, True, True, coeff=1.0), "notebook", {"p": P}, "plain"),
     "torch": (lambda: Torch(2), "torch", {"act": "gelu"}, "pre-norm"),
+    "torch's RMSNorm": (
+        lambda: Torch(2, rms(1e-3)), "torch", {"act": "gelu", "rms": True, "epsilon": 1e-3}, "pre-norm",
+    ),
     "torch's encoder": (Encoder, "torch", {"causal": False}, "vaswani"),
     "norms after sums, and a last": (lambda: Encoder(last=True), "torch", {"causal": False, "post": True}, "vaswani"),
     "norms before parts, no last": (lambda: Encoder(first=True), "torch", {"causal": False, "post": False}, "pre-norm"),
@@ -161,6 +179,100 @@ def test_without_positions_all_are_alike():
     net.pos_emb.weight.zero_()
     found = read(renamed(net.state_dict(), ("pos_emb.weight", "")), act="gelu", n_heads=H)
     torch.testing.assert_close(logits_of(found), net(prompts()), rtol=1e-6, atol=1e-6)
+
+
+def test_attention_alone_whose_sums_are_normalized_has_the_same_logits():
+    for norm, given in ((torch.nn.LayerNorm, {}), (rms(1e-6), {"rms": True})):
+        net = randomized(Torch(2, norm, AttentionBlock))
+        found = read(net.state_dict(), n_heads=H, **given)
+        assert (found.model.config.block, found.model.config.d_mlp, found.ignored) == ("vaswani", 1, ())
+        assert any("no MLP" in note for note in found.notes)
+        torch.testing.assert_close(logits_of(found), net(prompts()), rtol=1e-4, atol=1e-4)
+
+
+def answering(net):
+    """The network with a head that answers a + b, fitted by least squares."""
+    a, b = prompts(False).T
+    net = randomized(net)
+    wanted = torch.nn.functional.one_hot((a + b) % P).double()
+    net.head.weight.copy_((torch.linalg.pinv(net.final(prompts())) @ wanted).T)
+    assert (net(prompts()).argmax(1) == (a + b) % P).double().mean() > 0.7
+    return net
+
+
+@pytest.fixture
+def wide(monkeypatch):
+    """Networks wide enough to answer nearly all pairs with random weights."""
+    monkeypatch.setattr(foreign_nets, "D", 64)
+    monkeypatch.setattr(foreign_nets, "M", 256)
+
+
+def test_norms_scales_and_positions_that_no_file_records_are_told_by_the_answers(wide):
+    net = answering(Torch(1, rms(1e-6)))
+    found = read(net.state_dict(), act="gelu", n_heads=H)
+    assert (found.settings.rms, found.notes) == (
+        True, ("RMSNorms add 1e-06 to the mean square, which the file does not record.",),
+    )  # fmt: skip
+    torch.testing.assert_close(logits_of(found), net(prompts()), rtol=0, atol=0.01)
+    net = Torch()
+    net.scale = 8.0  # the square root of d_model
+    net = answering(net)
+    found = read(net.state_dict(), act="gelu", n_heads=H)
+    assert (found.settings.scaled, found.settings.rms, found.settings.sinusoidal) == (True, False, False)
+    torch.testing.assert_close(logits_of(found), net(prompts()), rtol=0, atol=0.01)
+    net = Torch()
+    angles = [[pos / 10_000 ** (2 * i / 64) for i in range(32)] for pos in range(3)]
+    stored = [[f(angle) for angle in row for f in (math.sin, math.cos)] for row in angles]
+    net.final = lambda tokens: Torch.final(net, tokens)
+    with torch.no_grad():
+        randomized(net).pos_emb.weight.copy_(torch.tensor(stored))
+    a, b = prompts(False).T
+    net.head.weight.copy_((torch.linalg.pinv(net.final(prompts())) @ torch.eye(P).double()[(a + b) % P]).T)
+    found = read(renamed(net.state_dict(), ("pos_emb.weight", "")), act="gelu", n_heads=H)
+    assert (found.settings.sinusoidal, found.notes) == (True, ("No positions are stored: sinusoids were added.",))
+    torch.testing.assert_close(logits_of(found), net(prompts()), rtol=0, atol=0.01)
+
+
+def test_an_average_over_positions_is_refused_by_what_it_answers(wide, one_sentence):
+    net = answering(Torch(pooled=True))
+    with one_sentence("the last position", "averaged over all positions", "answers "):
+        read(net.state_dict(), act="gelu", n_heads=H)
+
+
+def test_other_spellings_are_the_same_network(subtests):
+    net = randomized(Torch())
+    state = net.state_dict()
+    q, k, v = state["blocks.0.attn.in_proj_weight"].unflatten(0, (3, H, -1))
+    biases = state["blocks.0.attn.in_proj_bias"].unflatten(0, (3, H, -1))
+    apart = {n: value for n, value in state.items() if "in_proj" not in n}
+    apart |= {f"blocks.0.attn.heads.{i}.tril": torch.ones(3, 3).tril() for i in range(H)}
+    for x, weight, bias in zip(("query", "key", "value"), (q, k, v), biases, strict=True):
+        for i in range(H):
+            apart |= {f"blocks.0.attn.heads.{i}.{x}.weight": weight[i], f"blocks.0.attn.heads.{i}.{x}.bias": bias[i]}
+    head, factors = state["head.weight"], torch.arange(1, P + 1)[:, None]
+    whole = {n: value for n, value in state.items() if n != "head.weight"}
+    parts = [("weight_g", "weight_v"), [f"parametrizations.weight.original{i}" for i in range(2)]]
+    normed = [{f"head.{g}": head.norm(dim=1, keepdim=True), f"head.{v}": head * factors} for g, v in parts]
+    gains = (("weight", "gamma"), ("bias", "beta"))
+    older = renamed(state, *((f"{n}.{a}", f"{n}.{b}") for n in ("ln1", "ln2", "ln_f") for a, b in gains))
+    for spelling in (apart, whole | normed[0], whole | normed[1], older):
+        with subtests.test(list(spelling)[-1]):
+            found = read(spelling, act="gelu", **({} if spelling is apart else {"n_heads": H}))
+            assert (found.ignored, found.settings.n_heads) == ((), H)
+            torch.testing.assert_close(logits_of(found), net(prompts()), rtol=1e-6, atol=1e-6)
+    raw = randomized(Dense(False)).state_dict()
+    flax = {f"Dense_{i}.kernel": raw[name].T for i, name in enumerate(("l1.weight", "unembed.weight"))}
+    flax |= {"Embed_0.embedding": raw["embed.weight"], "Dense_0.bias": raw["l1.bias"]}
+    found = read(flax, act="relu")
+    assert found.ignored == ()
+    assert torch.equal(logits_of(found), logits_of(read(raw, act="relu")))
+
+
+def test_tables_are_told_by_their_names_where_a_file_sorts_them():
+    net = randomized(Torch())
+    names = (("tok_emb", "embed_tokens"), ("pos_emb", "embed_positions"))
+    state = dict(sorted(renamed(net.state_dict(), *names).items()))
+    torch.testing.assert_close(logits_of(read(state, act="gelu", n_heads=H)), net(prompts()), rtol=1e-6, atol=1e-6)
 
 
 def test_a_padded_vocabulary_is_found_from_the_answers(adder):
