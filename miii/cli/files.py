@@ -90,6 +90,7 @@ class Import:
     ] = None
     lnpre: Annotated[Choice, tyro.conf.arg(help="with weightless LayerNorms (TransformerLens' LNPre)")] = "auto"
     post: Annotated[Choice, tyro.conf.arg(help="norms after each sum, instead of before each part")] = "auto"
+    rms: Annotated[Choice, tyro.conf.arg(help="RMSNorms, instead of LayerNorms without biases")] = "auto"
     operator: Annotated[Choice, tyro.conf.arg(help="prompts a op b =, with a token of the operation")] = "auto"
     equals_first: Annotated[
         Choice, tyro.conf.arg(help='with "=" as token p and the operation as p + 1; else the other way around')
@@ -155,7 +156,7 @@ def run_import(args: Import) -> int:
     given = foreign.Settings(
         p=args.p, act=_unless(args.act, "auto"), n_heads=args.n_heads, attn_coeff=args.attn_coeff,
         causal=CHOICES[args.causal], lnpre=CHOICES[args.lnpre], operator=CHOICES[args.operator],
-        equals_first=CHOICES[args.equals_first], post=CHOICES[args.post],
+        equals_first=CHOICES[args.equals_first], post=CHOICES[args.post], rms=CHOICES[args.rms],
     )  # fmt: skip
     layout = _unless(args.layout, "auto")
     run = None

@@ -90,9 +90,9 @@ def check_pooling(candidates: list[Candidate]) -> None:
     Raises:
         InputError: the mean over all positions answers.
     """
-    if (share := max(map(pooled, candidates))) > LIKELY / 2:
+    share, operation = max(map(pooled, candidates))
+    if share > LIKELY / 2:
         raise InputError(
-            f"answers must be read at the last position (this network answers {share:.0%} of some operation if its "
-            "output is averaged over all positions, which miii's networks do not do: train one that is read at the "
-            "last)."
+            f"answers must be read at the last position (this network answers {share:.0%} of {operation} if its output "
+            "is averaged over all positions, which miii's networks do not do: train one that is read at the last)."
         )

@@ -259,12 +259,10 @@ def fit(layout: Layout, state: State) -> Fit:
     ours = [n for n in layout.tensors if n[0] != "#"]
     ours += [f"blocks.{i}.{n[2:]}" for i in range(n_layers) for n in layout.tensors if n[0] == "#"]
     places: dict[str, tuple[str, Place]] = {}
-    by_name = list(state)
     for name in ours:
         place = layout.place(name)
         assert place is not None
-        theirs = next((each for each in by_name if place.names.fullmatch(each)), None)
-        if theirs is not None:
+        if (theirs := next((each for each in state if place.names.fullmatch(each)), None)) is not None:
             places[name] = (theirs, place)
     places |= names.by_shape(layout, state, places, n_layers)
     if layout.tied and "W_U" not in places and "W_E" in places:

@@ -18,7 +18,7 @@ from miii.foreign.fallbacks import FALLBACKS, candidates_of, check_pooling
 from miii.foreign.fit import Fit, fit
 from miii.foreign.layouts import LAYOUTS
 from miii.foreign.score import best
-from miii.foreign.settings import Settings, from_config, unknown_act
+from miii.foreign.settings import Settings, check_positions, from_config, unknown_act
 from miii.foreign.unwrap import Contents, printable
 from miii.model.block import ACTIVATIONS
 from miii.model.config import ModelConfig
@@ -92,6 +92,7 @@ def recognize(contents: Contents, given: Settings = Settings(), layout: str | No
     if contents.config.get("model_type") == OWN and layout in (None, OWN):
         return _exported(contents)
     hints = from_config(contents.config)
+    check_positions(contents.config)
     found = _fitted(state, layout, given.p or hints.p)
     candidates = candidates_of(found, given, hints)
     if (largest := max(candidate.p for candidate in candidates)) > LARGEST_P:

@@ -78,16 +78,17 @@ def _likeliest(scored: list[tuple[Score, Candidate]]) -> list[Candidate]:
 
 
 @torch.no_grad()
-def pooled(candidate: Candidate) -> float:
-    """Return the accuracy on some pairs if the mean over positions is read, of the logits or of the residual stream."""
+def pooled(candidate: Candidate) -> tuple[float, str]:
+    """Return the accuracy if the mean over positions is read, of logits or of the stream, and the operation."""
     model = candidate.model()
     tokens, rows = _some(candidate, SCREEN)
     resid = model.embed(tokens)
     for block in model.blocks:
         resid = block(resid)
-    labels = [each[rows] for each in tables(candidate.p).values()]
+    known = tables(candidate.p)
     read = (model.unembed(resid).mean(1), model.unembed(resid.mean(1)))
-    return max(best_of(logits.argmax(1), labels)[1] for logits in read)
+    found = [best_of(logits.argmax(1), [each[rows] for each in known.values()]) for logits in read]
+    return max((accuracy, list(known)[index]) for index, accuracy in found)
 
 
 @torch.no_grad()

@@ -83,6 +83,7 @@ NAMES: Final = {
     "epsilon": ("rms_norm_eps", "norm_eps", "norm_epsilon", "eps"),
 }
 NORMS: Final = ("normalization_type", "norm_type", "norm", "normalization")  #: of a norm's kind
+ROTARY: Final = ("rotary_dim", "rotary_pct", "rope_theta", "rope_base", "use_rope", "rope", "rotary", "use_rotary")
 #: Names of activations in other people's configs, without case and punctuation.
 ACTS: Final = {
     "relu": "relu",
@@ -126,6 +127,21 @@ def from_config(config: Mapping[str, Any]) -> Settings:
     if kind:
         found["rms"] = "rms" in kind.lower()
     return Settings(**found)
+
+
+def check_positions(config: Mapping[str, Any]) -> None:
+    """Check that a config names no rotary positions, of which a file holds no trace.
+
+    Raises:
+        InputError: it does.
+    """
+    kind = str(config.get("positional_embedding_type", config.get("pos_type", ""))).lower()
+    named = next((name for name in ROTARY if config.get(name)), None)
+    if named or "rot" in kind or "rope" in kind:
+        raise InputError(
+            f"positions must be learned, sinusoidal or none (the config has {named or kind!r}, so they are rotary, "
+            "which miii's networks do not have)."
+        )
 
 
 def unknown_act(config: Mapping[str, Any]) -> str | None:

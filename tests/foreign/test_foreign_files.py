@@ -52,6 +52,14 @@ def test_every_kind_of_file_is_read(saved, tmp_path):
     same_as_bare(read(tmp_path / "old.pt"))
 
 
+def test_a_config_that_names_rotary_positions_is_refused(saved, one_sentence):
+    for config in ({"positional_embedding_type": "rotary"}, {"rope_theta": 10000.0}):
+        with one_sentence("positions must be learned", "rotary"):
+            recognize(read(saved({"model": weights(), "config": config}, "w.pt")), GIVEN)
+    told = {"positional_embedding_type": "standard", "rotary_dim": None, "normalization_type": None}
+    recognize(read(saved({"model": weights(), "config": told}, "w.pt")), GIVEN)
+
+
 def test_wrappers_prefixes_and_numbers_beside_the_tensors_are_taken_off(saved):
     losses = {"train_losses": [0.1] * 9, "test_loss": torch.ones(4), "epoch": 3, "note": "x"}
     for wrap, ignored, note in (

@@ -235,7 +235,7 @@ def test_norms_scales_and_positions_that_no_file_records_are_told_by_the_answers
 
 def test_an_average_over_positions_is_refused_by_what_it_answers(wide, one_sentence):
     net = answering(Torch(pooled=True))
-    with one_sentence("the last position", "averaged over all positions", "answers "):
+    with one_sentence("the last position", "averaged over all positions", "% of a + b"):
         read(net.state_dict(), act="gelu", n_heads=H)
 
 
