@@ -90,7 +90,8 @@ def check_pooling(candidates: list[Candidate]) -> None:
     Raises:
         InputError: the mean over all positions answers.
     """
-    share, operation = max(map(pooled, candidates))
+    seeing = [candidate for candidate in candidates if not candidate.settings.causal]  # all positions, as encoders do
+    share, operation = max(map(pooled, seeing), default=(0.0, ""))
     if share > LIKELY / 2:
         raise InputError(
             f"answers must be read at the last position (this network answers {share:.0%} of {operation} if its output "

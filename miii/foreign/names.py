@@ -118,7 +118,7 @@ def _in_block(
             if (bias := _bias_of(theirs)) in free:
                 found[f"{block}.b_{ours}"] = _place(bias, axes[0])
     norms = [n for n, v in free.items() if v.ndim == 1 and n.endswith(".weight") and NORM.search(n)]
-    attends_alone = f"{block}.W_in" not in places | found
+    attends_alone = f"{block}.W_in" not in (*places, *found)
     missing = [name for name in ("ln1", "ln2")[: 1 if attends_alone else 2] if f"{block}.{name}.w" not in places]
     if len(norms) == len(missing):
         norms.sort(key=lambda name: FIRST_NORM.search(inside.sub("", name, 1)) is None)
