@@ -40,7 +40,7 @@ CONTENTS = {
 
 
 def abstract() -> str:
-    """The claim in three sentences, whose numbers are read from the runs."""
+    """Return the claims, with numbers from the runs."""
     run, added, primes = runs.shipped("add-113", ModularAddition), report("add-113"), reports_of_seeds()
     config, result = run.task_config, run.result
     assert result is not None
@@ -49,14 +49,14 @@ def abstract() -> str:
     deepest = max(each["sieve_depth"] for each in primes.values())
     unseen = report("primes-10")["generalization"]["3"]["outside"]["auc"]
     return (
-        f"**Abstract.** A one-layer transformer trained on {config.train_fraction:.0%} of the sums $a + b$ modulo {config.p} gets nearly all others "
-        f"right after {result['grokked_at']} steps. It places the numbers on {waves} circles and adds by rotation: cosines of {waves} frequencies "
+        f"**Abstract.** A one-layer transformer trained on {config.train_fraction:.0%} of the sums $a + b$ modulo {config.p} gets nearly "
+        f"all others right after {result['grokked_at']} steps. It places the numbers on {waves} circles and adds by rotation: cosines of {waves} frequencies "
         f"explain {added['logit_variance_explained']:.1%} of the variance of its logits. Rotate the circles, and the answer shifts by exactly the "
         f"chosen amount on {added['steering_accuracy']:.2%} of inputs.\n\n"
-        f"Of {len(primes)} transformers trained on the digits of integers, labeled prime or not, {passed} pass every test for summing the digits' "
-        f"residues (remainders) modulo 3; in all of them, the residue explains at least {explained:.1%} of a digit's contribution. They look the "
-        f"total up: on totals absent from training, the AUC of the first one against multiples of 3 is {unseen:.2f}, where one half is chance.\n\n"
-        f"From labels alone, none of them gets past the factor {deepest}. Negative results are reported beside the positive ones."
+        f"Of {len(primes)} transformers trained to tell primes by their digits, {passed} pass every test for summing the digits' residues "
+        f"(remainders) modulo 3; in all of them, residues explain at least {explained:.1%} of the digits' contributions. They look the total up "
+        f"instead of computing with it: on totals absent from training, the first one's AUC against multiples of 3 is {unseen:.2f}, near chance. "
+        f"From labels alone, none gets past the factor {deepest}."
     )
 
 
@@ -64,18 +64,15 @@ with st.container(horizontal_alignment="center"), st.container(width=COLUMN):
     write.number_figures()
     write.title("Asked for primes, it sums the digits' residues")
     write.caption(
-        "The draft *Mechanistic Interpretability on Irreducible Unsigned-Integer Identifiers* by Noah Syrkis, implemented, tested and "
-        "rewritten. Every number comes from a shipped run; below each figure are its code and data."
+        "Noah Syrkis's draft *Mechanistic Interpretability on Irreducible Unsigned-Integer Identifiers*, implemented, tested and rewritten. "
+        "Every number comes from a shipped run."
     )
     if available("add-113", *SEEDS):
         with st.container(border=True):
             write.text(abstract())
     with st.container(key="contents"):
         write.text(" · ".join(f"[{name}](#{anchor})" for name, anchor in CONTENTS.items()))
-    write.caption(
-        "For five minutes, without machine learning: the abstract, chapter 1, and the first figures of 4.1 and 4.2. Chapter 2 has the definitions, "
-        "chapter 3 the criteria."
-    )
+    write.caption("New to machine learning? Read chapter 1 and the first figures of 4.1 and 4.2.")
     paper_question.chapter()
     paper_background.chapter()
     paper_method.chapter()

@@ -10,17 +10,17 @@ startup.run_app_first()
 
 #: The guided path: page, heading, text, and what the link opens.
 PATH: tuple[tuple[str, str, str, dict[str, object]], ...] = (
-    ("train", "Train", "Watch a network memorize, then grok.", {"run": "add-113"}),
-    ("try", "Follow one pair", "From two numbers to their sum, step by step.", {"run": "add-113", "a": 17, "b": 58}),
-    ("fourier", "See the circles", "The network places numbers on circles by itself.", {"run": "add-113"}),
-    ("formula", "Read the formula", "A few cosines explain most of the network.", {"run": "add-113"}),
-    ("sieve", "Try primes", "Another network sums the digits' remainders modulo 3.", {"run": "primes-10"}),
+    ("train", "Train", "Memorize, then grok.", {"run": "add-113"}),
+    ("try", "Follow one pair", "Two numbers become a sum.", {"run": "add-113", "a": 17, "b": 58}),
+    ("fourier", "See the circles", "Numbers lie on circles.", {"run": "add-113"}),
+    ("formula", "Read the formula", "A few cosines explain the logits.", {"run": "add-113"}),
+    ("sieve", "Try primes", "Another network sums digits modulo 3.", {"run": "primes-10"}),
 )
 
 write.title("Watch a network learn to add")
 write.text(
-    "A transformer, a kind of neural network, trains on some of all sums modulo a prime. First it memorizes them. Then it learns to add, and "
-    "gets the other sums right too."
+    "A small transformer trains on some of the sums modulo a prime. First it memorizes them. Then it learns to add, and gets the other "
+    "sums right too."
 )
 live.show()
 write.subheader("Look inside in ten minutes", anchor="path")
@@ -29,4 +29,4 @@ with st.container(key="path"):
         with st.container(border=True):
             links.to(page, f"{number} {heading}", f":material/{entry(page).icon}:", step=None, **query)
             st.caption(text)
-links.to("paper", "Read the paper: every claim with its figure and code", ":material/article:")
+links.to("paper", "Read the paper: every claim with its figure", ":material/article:")

@@ -47,7 +47,7 @@ def turned(caption: str) -> None:
             cell(
                 steering_of_the_adder,
                 stamp=stamp("add-113"),
-                alt="Share of pairs whose prediction shifts by s, for every s, and the control.",
+                alt="Share of predictions that shift by s, and the control.",
                 caption=caption,
             )
 
@@ -56,11 +56,11 @@ def evidence() -> pd.DataFrame:
     """Return the verdict's criteria with the measured values."""
     found = report("add-113")
     rows = [
-        ("logit variance explained by the formula", "logit_variance_explained", criteria.VARIANCE_EXPLAINED),
-        ("pairs where formula and network agree", "argmax_agreement", criteria.ARGMAX_AGREEMENT),
-        ("steering: predicts a + b + s, mean over s", "steering_accuracy", criteria.STEERING_ACCURACY),
-        ("steering: predicts a + b + s, worst s", "steering_minimum", criteria.STEERING_MINIMUM),
-        ("control: other planes rotated, still predicts a + b", "steering_control", criteria.STEERING_CONTROL),
+        ("variance explained by the formula", "logit_variance_explained", criteria.VARIANCE_EXPLAINED),
+        ("formula and network agree", "argmax_agreement", criteria.ARGMAX_AGREEMENT),
+        ("steering, mean over s", "steering_accuracy", criteria.STEERING_ACCURACY),
+        ("steering, worst s", "steering_minimum", criteria.STEERING_MINIMUM),
+        ("control: prediction stays", "steering_control", criteria.STEERING_CONTROL),
     ]
     return pd.DataFrame(
         [{"evidence": text, "measured": found[field], "at least": bound} for text, field, bound in rows]
@@ -77,9 +77,9 @@ def section() -> None:
     cell(
         power_of_the_adder,
         stamp=stamp("add-113"),
-        alt="Heatmap of the share of power of each frequency in the embedding, from the first to the last snapshot.",
-        caption=f"The vectors of its {run.task().d_vocab_out} tokens, decomposed into waves at every snapshot, one frequency per row. All start "
-        f"alike; {join_names(list(map(str, keys)))} remain. Other seeds pick other frequencies.",
+        alt="Share of power of each frequency in the embedding over training.",
+        caption=f"Of the waves in its {run.task().d_vocab_out} token vectors, only frequencies {join_names(list(map(str, keys)))} remain. Other seeds "
+        "pick others.",
     )
     circles(sorted(found["frequency_power"], key=found["frequency_power"].get, reverse=True)[:CIRCLES], run.steps)
     with st.container(horizontal=True):
@@ -87,8 +87,7 @@ def section() -> None:
         link_details("neurons", run="add-113")
     write.text(
         f"""
-**The network as a formula.** If it adds on these circles, its {run.task().d_vocab_out ** 3:,} logits are a handful of cosines. For each key frequency we
-take the strongest of all waves, and fit on half of the pairs:
+**A few cosines approximate its {run.task().d_vocab_out ** 3:,} logits.** For each key frequency, we fit the strongest waves on half of the pairs:
 """
     )
     terms = formula_of("add-113").formula.latex_terms()
@@ -97,13 +96,10 @@ take the strongest of all waves, and fit on half of the pairs:
     astray(formula_of("add-113").formula)
     write.text(
         f"""
-Such a sum peaks at $c = a + b$ whatever it is fitted to, so its accuracy proves nothing. What counts is how much it explains:
-**{found["logit_variance_explained"]:.1%}** of the variance on the other half of the pairs. The strongest evidence is causal: rotate the network's planes by the angle of *s*, and it predicts *a + b + s*:
+Such a formula peaks at $c = a + b$ whatever it is fitted to, so its accuracy proves nothing. What counts is that it explains
+**{found["logit_variance_explained"]:.1%}** of the variance on the other half of the pairs. Steering gives causal evidence: rotate the network's circles
+by the angle of *s*, and it predicts *a + b + s*. As a control, we rotate as many other planes.
 """
-    )
-    turned(
-        f"The prediction follows on {found['steering_accuracy']:.2%} of all pairs on average over *s*, and on {found['steering_minimum']:.2%} for the worst "
-        f"*s*. Rotating as many other planes leaves the prediction unchanged on {found['steering_control']:.2%}.",
     )
     write.table(
         evidence(),
@@ -114,8 +110,11 @@ Such a sum peaks at $c = a + b$ whatever it is fitted to, so its accuracy proves
         name="evidence-add-113",
     )
     write.text(
-        f"Verdict: **{found['verdict']}**. {1 - found['logit_variance_explained']:.1%} of the variance remains unexplained, in part because some answers "
-        "had more training pairs than others."
+        f"Verdict: **{found['verdict']}**. {1 - found['logit_variance_explained']:.1%} of the variance remains unexplained, in part because some "
+        "answers had more training pairs than others."
+    )
+    turned(
+        f"Predictions follow on {found['steering_accuracy']:.2%} of pairs on average, and on {found['steering_minimum']:.2%} for the worst *s*."
     )
     link_details("formula", run="add-113")
 
@@ -127,30 +126,21 @@ def astray(formula: analysis.formula.Formula) -> None:
     if other:
         weigh = sum(term.amplitude**2 for term in other) / square
         write.caption(
-            f"At frequency {join_names([str(term.k_c) for term in other])}, the strongest wave is not one in $a + b - c$. The formula keeps it; it "
-            f"has {weigh:.1%} of the squared "
-            "amplitudes."
+            f"The terms not in $a + b - c$, at frequency {join_names([str(term.k_c) for term in other])}, have {weigh:.1%} of the squared amplitudes."
         )
 
 
 @st.fragment
 def circles(strongest: list[str], steps: list[int]) -> None:
-    """The strongest circles at a snapshot of choice."""
-    write.text("**Do they form circles?** Each dot is a token in the plane of one frequency.")
-    step = st.select_slider(
-        "Step of the snapshot",
-        steps,
-        value=steps[-1],
-        key="at",
-        bind="query-params",
-        help="Arrow keys move by one snapshot",
-    )
+    """Show the strongest circles at a snapshot of choice."""
+    write.text("**The numbers end up on circles**, in the order in which addition needs them:")
+    step = st.select_slider("Step", steps, value=steps[-1], key="at", bind="query-params")
     cell(
         circles_of_the_adder,
         step=int(step),
         frequencies=tuple(int(k) for k in strongest),
         stamp=stamp("add-113"),
         width="content",
-        alt=f"The tokens in the planes of the frequencies {', '.join(strongest)}.",
-        caption="Color: $kn \\bmod p$, the place on the circle where addition needs token $n$.",
+        alt=f"The tokens on the circles of frequencies {', '.join(strongest)}.",
+        caption="Each dot is a token $n$ in the plane of one frequency. Color: $kn \\bmod p$, its place on a perfect circle.",
     )

@@ -13,9 +13,9 @@ def chapter() -> None:
     write.subheader("Three ways to exchange information", anchor="transformers")
     write.text(
         r"""
-A **transformer** keeps a vector $x_i$ for each position of its input, the rows of $X$, and updates them in two alternating steps: positions exchange
-information, then **neurons** process each position alone, $x \mapsto \mathrm{ReLU}(x W_\mathrm{in} + b)\, W_\mathrm{out}$ with
-$\mathrm{ReLU}(x) = \max(0, x)$. The answer is read at the last position. Positions can exchange information by attention, convolution or recurrence:
+A **transformer** keeps a vector $x_i$ for each position of its input, the rows of $X$. Two steps alternate: positions exchange information, and
+**neurons** process each position alone, $x \mapsto \mathrm{ReLU}(x W_\mathrm{in} + b)\, W_\mathrm{out}$ with $\mathrm{ReLU}(x) = \max(0, x)$. The
+answer is read at the last position. Positions exchange information by attention, convolution or recurrence:
 
 $$A(X) = \mathrm{softmax}\!\left(\frac{Q K^\top}{\sqrt d}\right) V,$$
 
@@ -23,8 +23,8 @@ $$C(X)_i = \sum_j X_{i-j}\, W_j,$$
 
 $$R(X)_i = f\big(x_i,\ R(X)_{i-1}\big),$$
 
-with $Q = X W_Q$, $K = X W_K$ and $V = X W_V$ of $d$ columns each. Attention is a weighted mean of values $V$: **a mean is a sum**, so attention could add.
-Section 4.4 compares networks with and without the skip connections, norms and projections around these steps.
+with $Q = X W_Q$, $K = X W_K$ and $V = X W_V$ of $d$ columns each. Attention is a weighted mean of values $V$. **A mean is a sum**, so attention
+could add.
 """
     )
     with st.container(horizontal=True):
@@ -33,22 +33,22 @@ Section 4.4 compares networks with and without the skip connections, norms and p
     write.subheader("Symbolic and sub-symbolic", anchor="symbolic")
     write.text(
         """
-In a **symbolic** model, every part has a meaning of its own; in a **sub-symbolic** one, meaning is spread over numbers. Mechanistic interpretability translates
-the second into the first. Nanda et al. did so by hand for addition modulo 113; Conmy et al. automate the search; Belcák et al. provide sequences to try it on.
+In a **symbolic** model, every part has a meaning; in a **sub-symbolic** one, meaning is spread over numbers. Mechanistic interpretability
+translates the second into the first, by hand (Nanda et al.) or automatically (Conmy et al.).
 """
     )
     link("symbolic", "One function both ways: Symbolic")
     write.subheader("Waves on a clock", anchor="waves")
     write.text(
         r"""
-Any function on the $p$ hours of a clock is a sum of waves $\cos w_k n$ and $\sin w_k n$ with $w_k = 2 \pi k / p$. A **frequency** $k$ is a hand that goes
-around $k$ times while $n$ goes around once. On such a circle, addition is rotation, and rotation takes products:
+Any function on the $p$ hours of a clock is a sum of waves $\cos w_k n$ and $\sin w_k n$ with $w_k = 2 \pi k / p$. The hand of **frequency** $k$
+goes around $k$ times while $n$ goes around once. To add, it rotates, and rotation takes products:
 
 $$\cos w_k (a + b) = \cos w_k a\, \cos w_k b - \sin w_k a\, \sin w_k b.$$
 
-A network that embeds $a$ and $b$ as such waves can form these products with attention and neurons. It then answers with the sum over a few frequencies of
-$\cos w_k(a + b - c)$, which is largest at $c = a + b$. One hand alone points vaguely; several together point at one hour.
+A network that embeds $a$ and $b$ as waves can form these products with attention and neurons. It then sums $\cos w_k(a + b - c)$ over a few
+frequencies, which is largest at $c = a + b$. One hand points vaguely; several together point at one hour.
 """
     )
-    with st.expander("Every term, defined", icon=":material/menu_book:"):
+    with st.expander("Glossary", icon=":material/menu_book:"):
         write.text(paper_glossary.text())

@@ -47,10 +47,9 @@ def digits() -> Erratum:
     return Erratum(
         "Section 3.1 and Table 1",
         '"The dataset consists of four-digit integers", and Table 1 shows 10001 to 99999.',
-        f"The table has {' or '.join(map(str, sorted(wide)))} digits, and only endings 1, 3, 7 and 9. There are {four[0]:,} four-digit integers, "
-        f"{four[1]:,} of them prime, and "
-        f"{five[0]:,} five-digit integers, {five[1]:,} of them prime. The table's labels are correct.",
-        f"Counted by a sieve; {agree} of {len(printed)} printed labels agree with SymPy.",
+        f"The table has {' or '.join(map(str, sorted(wide)))} digits, and only endings 1, 3, 7 and 9. {four[1]:,} of {four[0]:,} four-digit integers are "
+        f"prime, and {five[1]:,} of {five[0]:,} five-digit ones.",
+        f"Counted by a sieve; {agree} of {len(printed)} printed labels are correct.",
     )
 
 
@@ -60,7 +59,7 @@ def dependence() -> Erratum:
     free = all(EXAMPLE % q for q in needed)
     return Erratum(
         "Section 2.3",
-        f"Whether {EXAMPLE} is prime depends on the {BEFORE} natural numbers before it.",
+        f"Whether {EXAMPLE} is prime depends on {BEFORE} numbers before it.",
         f"On {len(needed)} of them: {', '.join(map(str, needed))}, the primes up to its square root.",
         f"{EXAMPLE} is {'not ' if free else ''}divisible by one of them, so it is {'prime' if numbers.factors(EXAMPLE) == {EXAMPLE: 1} else 'composite'}.",
     )
@@ -70,13 +69,13 @@ def puzzle() -> Erratum:
     """The name of the puzzle."""
     steps = miu.shortest("MIIUII")
     told = {
-        name: f"{name} has {name.count('I')} I's, so it {'can' if is_theorem(name) else 'cannot'} be derived"
+        name: f"{name} has {name.count('I')} I's: {'derivable' if is_theorem(name) else 'not derivable'}"
         for name in ("MIII", "MIIUII")
     }
     return Erratum(
         "Section 2.3, footnote 1",
         "Hofstadter's MIII puzzle.",
-        "It is the MU puzzle, in the MIU system. The initials of the title are MIIUII.",
+        "The MU puzzle, in the MIU system. The title's initials are MIIUII.",
         f"{told['MIII']}; {told['MIIUII']}"
         + (f", in {len(steps) - 1} steps: {' '.join(step.string for step in steps)}." if steps else "."),
     )
@@ -92,10 +91,10 @@ def equation_3() -> Erratum:
     return Erratum(
         "Equation 3",
         r"$f(x) = \sigma(W W x) > 0$ computes xor.",
-        f"Without a nonlinearity between them, the matrices are one, $\\begin{{bmatrix}} {product} \\end{{bmatrix}}$; no linear map is xor. A sigmoid "
-        f"is always above 0. Two layers with a ReLU between them compute xor.",
-        f"Run on all inputs: {yes} of {values.size} outputs are above 0; the network on the page Symbolic is correct on "
-        f"{int(((fixed.output() > 0) == logic.truth(logic.xor, 2)).sum())} of 4.",
+        f"$W W = \\begin{{bmatrix}} {product} \\end{{bmatrix}}$ is linear, xor is not, and a sigmoid is always above 0. Two layers with a ReLU "
+        "between them compute xor.",
+        f"{yes} of {values.size} outputs are above 0; with the ReLU, "
+        f"{int(((fixed.output() > 0) == logic.truth(logic.xor, 2)).sum())} of 4 are correct.",
     )
 
 
@@ -107,8 +106,8 @@ def program() -> Erratum:
     return Erratum(
         "Section 2, the program",
         "`xor(a, b, c)` is *not all and not none*.",
-        "That is *not all equal*. The two agree for two inputs; of three, xor is true if an odd number is true. Equation 3, which should do the same, takes two inputs.",
-        f"Run on all {len(printed)} inputs: it agrees with *not all equal* on {equal} and with xor on {odd}.",
+        "That is *not all equal*. Xor of three inputs is true if an odd number is true. Equation 3, which should do the same, takes two inputs.",
+        f"Of {len(printed)} inputs, it agrees with *not all equal* on {equal} and with xor on {odd}.",
     )
 
 
@@ -116,12 +115,11 @@ def equation_4() -> Erratum:
     """Attention as printed."""
     found = ""
     if (runs.homes()[1] / "add-113" / "config.json").exists():
-        found = f"Computed this way on all pairs of five tokens, add-113's attention differs from the network's by at most {attention_error():.1g}."
+        found = f"Differs from add-113's attention by at most {attention_error():.1g}, on pairs of five tokens."
     return Erratum(
         "Equation 4",
         "$A(X) = K Q^t / V$",
-        r"$A(X) = \mathrm{softmax}(Q K^\top / \sqrt d)\, V$. There is no division by $V$; the softmax makes it a mean; queries come first, so that "
-        r"each row belongs to one query position.",
+        r"$A(X) = \mathrm{softmax}(Q K^\top / \sqrt d)\, V$: no division, a softmax, and one row per query.",
         found,
     )
 
@@ -145,36 +143,36 @@ def rest() -> list[Erratum]:
             "Equations 5 and 6",
             "$C(X) = X \\star K$ and $R(X_i, (R(X_{i-1}))) = f(X, X)$",
             r"$R(X)_i = f(x_i, R(X)_{i-1})$. In 5, $K$ is a kernel, not the keys of equation 4.",
-            "All three are mixers of the library. A test checks its convolution against a product of spectra.",
+            "A test compares our convolution with a product of spectra.",
         ),
         Erratum(
             "Reference 4",
-            "Cover and Thomas, *Elements of Information Theory*, automate the reverse-engineering.",
-            "That is a textbook of 2006. The draft means reference 3, Conmy et al., which its next sentence cites.",
-            "From the two entries.",
+            "Cover and Thomas automate the reverse-engineering.",
+            "Reference 3, Conmy et al.; reference 4 is a textbook.",
+            "The two entries.",
         ),
         Erratum(
             "Reference 1",
             "Belcák et al. confirm it.",
-            "FACT is a set of tasks on integer sequences (classify, continue, unmask). It is not about circuits.",
-            "From the reference.",
+            "FACT has tasks on integer sequences; it is not about circuits.",
+            "The reference.",
         ),
         Erratum(
             "Section 1",
-            "$XW + b$ is linear; deep learning fits piece-wise linear functions; its first activation is a sigmoid.",
-            "$XW + b$ is affine. Networks with ReLU are piece-wise linear; networks with a sigmoid are not.",
+            "$XW + b$ is linear; deep learning fits piece-wise linear functions, with a sigmoid.",
+            "$XW + b$ is affine. ReLU networks are piece-wise linear; sigmoid networks are not.",
             "By definition; section 5.1 trains with both.",
         ),
         Erratum(
             "Section 3.2",
             "The model is in the style of GAIA-1 (reference 8).",
-            "GAIA-1 predicts the next token of interleaved frames. A binary label for one integer needs no such model.",
-            "Section 4.4: the decoder adds; its labels use little but the last digit.",
+            "GAIA-1 predicts tokens of interleaved frames. One label for one integer needs no such model.",
+            "Section 4.4.",
         ),
         Erratum(
             "Abstract and section 4",
             '"We show that the model has learned to perform modular addition."',
-            "On primes, most networks sum residues modulo 3 and look the total up; they fail on totals absent from training. The draft's results are placeholders.",
+            "The draft's results are placeholders. On primes, most networks sum residues modulo 3, but look the total up.",
             "Section 4.2.",
         ),
     ]
@@ -193,7 +191,7 @@ def _primes(low: int, high: int) -> int:
 def chapter() -> None:
     """Show the table."""
     write.header("6 Errata", anchor="errata")
-    write.text("These are errors of the draft. What can be run is run here.")
+    write.text("Errors of the draft, checked as this page runs:")
     names = {"where": "where", "says": "the draft says", "true": "correction", "checked": "check"}
     frame = pd.DataFrame([{title: getattr(each, name) for name, title in names.items()} for each in errata()])
     short_table(frame, "errata", "This table", hide_index=True)

@@ -15,7 +15,7 @@ TRIALS = "experience.jsonl"
 NAMES = {
     "random": "random integers",
     "residue": "whole classes modulo 97",
-    "range": "the upper half of the range",
+    "range": "the upper half",
     "longer": "integers of six digits",
     "withheld": "the total 1-2-2",
     "shuffled": "shuffled labels",
@@ -80,7 +80,7 @@ def activations(trials: tuple[analysis.experience.Trial, ...]) -> str:
 
 
 def section() -> None:
-    """Splits, learning curves, activations."""
+    """Show splits, learning curves and activations."""
     place = runs.homes()[1] / TRIALS
     write.subheader("5.1 Generalization", anchor="generalization")
     if not place.exists():
@@ -89,32 +89,32 @@ def section() -> None:
     trials, changed = analysis.experience.load(place), place.stat().st_mtime
     write.text(
         """
-Held-out integers may be too similar to training integers. So we leave out whole groups of integers, with several seeds each:
+Random held-out integers may be too similar to training integers, so we leave out whole groups:
 """
     )
     cell(
         what_training_left_out,
         stamp=changed,
-        alt="AUC against multiples of 3 by split: on integers like those of training, on what was left out, and untrained.",
-        caption=f"{carried(trials)} Points: medians over seeds; lines: ranges; dashed: chance.",
+        alt="AUC against multiples of 3 by split.",
+        caption=f"{carried(trials)} Points: medians; lines: ranges over seeds.",
     )
     short_table(splits(trials), "splits", hide_index=True)
     write.text(
-        "**Experience.** A program learns if its performance improves with experience (Mitchell). How many examples does it take?"
+        "**Experience.** A program learns if it improves with experience (Mitchell). How many examples does it take?"
     )
     cell(
         experience_of_the_adders,
         stamp=changed,
-        alt="Training and held-out accuracy of addition over the number of training pairs.",
+        alt="Training and test accuracy of addition by training pairs.",
     )
     cell(
         experience_of_the_primes,
         stamp=changed,
-        alt="Held-out AUC of primes over the number of training integers.",
-        caption="Bands: range over seeds. Every adder memorizes its training pairs; with enough pairs it generalizes.",
+        alt="Held-out AUC of primes by training integers.",
+        caption="Every adder memorizes its pairs; with enough pairs, it generalizes. Bands: range over seeds.",
     )
     write.text(
-        f"**Activations.** The draft's equation 1 is a sigmoid, its equation 2 a ReLU. Median test accuracy of addition modulo 59 with half of the "
-        f"pairs: {activations(trials)}."
+        f"**Activations.** The draft has both a sigmoid and a ReLU. Median test accuracy of addition modulo 59 from half of the pairs: "
+        f"{activations(trials)}."
     )
     link("train", "Train with other splits: Train", task="primes")

@@ -66,10 +66,9 @@ def addition() -> None:
                 rotations_of_the_adder,
                 every=4,
                 stamp=stamp("add-113"),
-                alt="Held-out R² of the best rotation by step and site, for shifts and for random permutations.",
-                caption="If one operand is shifted, does a single rotation move the activations of all pairs? It is fitted on some pairs and tested "
-                "on others. Controls: a random "
-                "permutation in place of the shift, and step 0.",
+                alt="Held-out R² of the best rotation by step and site.",
+                caption="We shift one operand, fit one rotation to the activations of some pairs, and test it on others. Controls: a random "
+                "permutation instead of the shift, and step 0.",
             )
     with _on_request("Where the neurons bend", "bends") as part:
         if part.open:
@@ -77,9 +76,9 @@ def addition() -> None:
             cell(
                 regions_of_the_adder,
                 stamp=stamp("add-113"),
-                alt="Linear regions around the circle of each frequency, trained and untrained.",
-                caption=f"Number of linear pieces around each circle (counted exactly; mean over *b*). The {len(keys)} circles that the network uses "
-                f"(dashed) have many, the others almost none. Untrained, all are alike.",
+                alt="Linear pieces around each circle, trained and untrained.",
+                caption=f"The {len(keys)} circles that the network uses (dashed) have many linear pieces, the others almost none. Untrained, all "
+                "are alike. Exact counts, mean over *b*.",
             )
 
 
@@ -87,7 +86,7 @@ def primes() -> None:
     """Linear regions and information of the network on primes."""
     if not available("primes-10"):
         return
-    with _on_request("A table in pieces: the plane of residues", "plane") as part:
+    with _on_request("The plane of residues, cut into pieces", "plane") as part:
         if part.open:
             steps = (runs.shipped("primes-10").steps[-1], 0)
             trained, untrained = (plane_at("primes-10", step) for step in steps)
@@ -95,10 +94,9 @@ def primes() -> None:
                 regions_of_the_primes,
                 stamp=stamp("primes-10"),
                 width="content",
-                alt="Evidence on the plane of residues with the lines along which neurons bend, and the totals of integers.",
-                caption=f"Colors: evidence. Lines: where neurons switch. Points: totals of integers. {trained.neurons} neurons cut the plane into "
-                f"{trained.regions:,} linear pieces "
-                f"({untrained.regions:,} untrained). The evidence dips at totals that are multiples of 3. The pattern ends where the totals end.",
+                alt="Evidence on the plane of residues, lines where neurons switch, and totals.",
+                caption=f"The evidence dips at multiples of 3, but only where integers have totals (points). Lines: where neurons switch. "
+                f"{trained.neurons} neurons cut the plane into {trained.regions:,} linear pieces ({untrained.regions:,} untrained).",
             )
     with _on_request("Where is the information?", "bits") as part:
         if part.open:
@@ -110,8 +108,8 @@ def information() -> None:
     run = runs.shipped("primes-10", Primes)
     exact = analysis.information.exact(run.task_config)
     write.text(
-        "**Mutual information**, exact over all integers of the range. Single digits carry no information about $n$ mod 3, and four digits almost "
-        "none; the last digit says most about *prime*."
+        "**Mutual information**, exact over all integers: single digits say nothing about $n$ mod 3, four digits almost nothing. The last digit "
+        "says most about *prime*."
     )
     short_table(exact.rename(columns={"of": "of at most"}).round(4), "bits-exact", hide_index=True)
     found = bits_at("primes-10", run.steps[-1])
@@ -119,10 +117,9 @@ def information() -> None:
     cell(
         bits_of_the_primes,
         stamp=stamp("primes-10"),
-        alt="Bits about n mod 3 and about prime by site, trained and untrained, with a shuffled control.",
-        caption=f"Lower bounds, from classifying activations by the nearest class mean. At `?`, before the neurons, the means of the *totals* yield "
-        f"{table:.3f} of {found.entropy['n mod 3']:.3f} bits about $n$ mod 3; the means of the "
-        f"*residues* yield {linear:.3f}. Gray ticks: shuffled labels. Dashed: the entropy, the most possible.",
+        alt="Bits about n mod 3 and about prime by site.",
+        caption=f"Before the neurons, the nearest mean of *totals* gives {table:.3f} of {found.entropy['n mod 3']:.3f} bits about $n$ mod 3, that of "
+        f"*residues* {linear:.3f}. These are lower bounds. Gray ticks: shuffled labels; dashed: the entropy.",
     )
 
 

@@ -56,12 +56,12 @@ def recipes() -> pd.DataFrame:
 def criteria() -> pd.DataFrame:
     """Return the terms, their bounds and how they are measured."""
     rows = [
-        ("has grokked", f"test accuracy ≥ {GROKKED:.0%}", "first evaluation that reaches it"),
+        ("has grokked", f"test accuracy ≥ {GROKKED:.0%}", "first evaluation"),
         (
             "modular addition",
             f"explained ≥ {bounds.VARIANCE_EXPLAINED:.0%}, agreement ≥ {bounds.ARGMAX_AGREEMENT:.0%}, steering ≥ "
             f"{bounds.STEERING_ACCURACY:.0%} (worst ≥ {bounds.STEERING_MINIMUM:.0%}), control kept ≥ {bounds.STEERING_CONTROL:.0%}",
-            "formula on pairs outside the fit; steering on all pairs",
+            "formula: pairs outside the fit; steering: all pairs",
         ),
         (
             "memorized",
@@ -71,31 +71,30 @@ def criteria() -> pd.DataFrame:
         (
             "sieves by 3",
             f"AUC ≥ {SIEVED[0]:.2f}, against multiples of 3 ≥ {SIEVED[1]:.2f}",
-            "on the validation set, during training",
+            "validation set",
         ),
         ("sees a factor", f"lower end of the AUC's 95% interval ≥ {sieve.LEAST}", "held-out, bootstrap"),
         (
             "sums residues modulo q",
-            f"explained ≥ {EXPLAINED:.0%}, interchange and steering ≥ {CROSSES:.0%}, their controls ≤ {KEEPS:.0%}; no interchange where q is at least the base",
+            f"explained ≥ {EXPLAINED:.0%}, interchange (if q < base) and steering ≥ {CROSSES:.0%}, controls ≤ {KEEPS:.0%}",
             "held-out",
         ),
         (
             "adds digits modulo q",
-            f"the same, and on totals absent from training, the lower end of the AUC's 95% interval ≥ {sieve.LEAST}",
-            "sums moved beyond training, or integers with withheld counts; otherwise it looks the total up",
+            "the same, and sees q on totals absent from training (else: looks the total up)",
+            "sums moved beyond training, or withheld totals",
         ),
         (
             "circuit",
             f"{sieve.FAITHFUL:.0%} of the logit difference",
-            "fewest edges, ranked by exact patching, or by EAP-IG for large graphs; scored on fresh examples",
+            "fewest edges, ranked by patching (large graphs: EAP-IG); fresh examples",
         ),
-        ("task solved", f"≥ {SOLVED:.1%} of the held-out numbers", "all residues at once"),
+        ("task solved", f"test accuracy ≥ {SOLVED:.1%}", "all residues at once"),
         (
             "head attends to one digit",
             f"≥ {multitask.ONE_DIGIT:.0%} of its attention to digits",
             "mean over all numbers",
         ),
-        ("cleanup is over", f"held-out accuracy ≥ {GROKKED:.0%}", "phases of training"),
     ]
     return pd.DataFrame(rows, columns=["term", "condition", "measured"])
 
@@ -105,24 +104,20 @@ def chapter() -> None:
     write.header("3 Method", anchor="method")
     write.text(
         """
-**Data.** An integer is a sequence of digit tokens and a final `?`, where the answer is read; a pair is *a*, *b*, `=`. Splits are random. Primes have a
-validation set, a tenth of the training side. Addition, residues, frames and MIU have none: the test split chose their recipes, so their test figures are
-optimistic. The draft's Table 1 has only integers that end in 1, 3, 7 or 9. We use all integers, so that a network that reads only the last digit is found out.
+**Data.** An integer is its digits and a final `?`, where the answer is read; a pair is *a*, *b*, `=`. Splits are random. Except for primes, the test
+split chose the recipe, so test figures are optimistic. Unlike the draft, we keep integers that end in 2 or 5, to expose networks that read only the last
+digit.
 """
     )
     link("data", "The data, and Table 1: Data", task="primes")
-    write.text(
-        """
-**Networks and training.** Transformers with ReLU and no norms. Each run's full recipe is in its `config.json`:
-"""
-    )
+    write.text("**Networks and training.** All are transformers with ReLU and without norms:")
     short_table(recipes().rename_axis("setting"), "recipes")
     write.text(
         """
-**Controls.** Every measure has one: the untrained network, shuffled labels, randomly relabeled digits, other planes, an input of the same class, trial
-division by the same primes. Networks with hand-set weights test the measures themselves.
+**Controls.** Every measure has one, such as an untrained network, shuffled labels, or rotations of other planes. Networks with hand-set weights test
+the measures themselves.
 
-**Criteria.** They are the same for all networks, and read from the library that applies them:
+**Criteria.** The same bounds hold for all networks:
 """
     )
     short_table(criteria(), "criteria", hide_index=True)

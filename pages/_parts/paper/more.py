@@ -68,33 +68,33 @@ def section() -> None:
 
 def residues() -> None:
     """Show the preprint's task: all residues at once."""
-    found, run = report("residues-113"), runs.shipped("residues-113")
+    found = report("residues-113")
     right = found["accuracy"]
     looking = [max(x0, x1) / (x0 + x1) for x0, x1, _ in found["heads"]]
     active = analysis.multitask.active(analysis.multitask.reported_power(found))
     write.text(
         r"""
-**All residues at once.** This is the task of Syrkis's later preprint: from the two digits of $n = x_0 + 113\,x_1$, predict $n \bmod q$ for all 29 primes below
-113. Each is an addition of its own. The figure shows test accuracy, one modulus per row:
+**All residues at once.** Syrkis's later preprint asks for 29 additions: from the two digits of $n = x_0 + 113\,x_1$, predict $n \bmod q$ for all
+primes below 113.
 """
     )
     cell(
         moduli_over_training,
         stamp=stamp("residues-113"),
-        alt="Heatmap of test accuracy by modulus over the steps.",
-        caption=f"At the end, {sum(x >= SOLVED for x in right.values())} of {len(right)} reach {SOLVED:.1%}; the worst has {found['accuracy_worst']:.1%}. Training took "
-        f"{run.rows()[-1]['seconds'] / 60:.0f} minutes.",
+        alt="Test accuracy by modulus over the steps.",
+        caption=f"{sum(x >= SOLVED for x in right.values())} of {len(right)} reach a test accuracy of {SOLVED:.1%}; the worst has "
+        f"{found['accuracy_worst']:.1%}.",
     )
     cell(
         active_over_training,
         stamp=stamp("residues-113"),
-        alt="Active frequencies by snapshot, by both rules.",
-        caption="Do active frequencies rise and fall, as the preprint reports? " + f"{counted_by_rule(active)}.",
+        alt="Active frequencies by snapshot.",
+        caption=f"Do active frequencies rise and fall, as in the preprint? {counted_by_rule(active)}.",
     )
     yes = "Yes" if found["heads_look_at_one_digit"] else "No"
     write.text(
-        f"Does each head attend to one digit, as the preprint reports? {yes}: the heads give {', '.join(f'{share:.0%}' for share in looking)} of "
-        f"their attention to digits to one of them."
+        f"Does each head attend to one digit, as in the preprint? {yes}: one digit gets {', '.join(f'{share:.0%}' for share in looking)} of the "
+        "attention to digits."
     )
     link_details("sieve", run="residues-113")
 
@@ -105,17 +105,17 @@ def frames() -> None:
     held, context = found["held_out"], found["context"]
     write.text(
         """
-**In the style of GAIA-1.** The draft's model is "in the style of" a world model for driving, which generates frames of tokens. Our frames are
-$[+d][\\text{digits}][\\text{prime?}]$: a step, the next integer, and its label. Give it a first integer:
+**In the style of GAIA-1**, a world model that writes frames of tokens, ours writes $[+d][\\text{digits}][\\text{prime?}]$: a step, the next integer
+and its label.
 """
     )
     write_frames()
     ahead = found["rollout"]
     write.caption(
-        f"After {found['sequences']:,} first integers from no training sequence, {ahead[0]['integers']:.1%} of integers are correct one frame ahead and "
-        f"{ahead[-1]['integers']:.1%} {ahead[-1]['ahead']} frames ahead: it adds, with carries{_carried(found)}. Its labels use little but the last "
-        f"digit: ROC AUC {held['auc']:.3f}, "
-        f"against {context['digit']:.3f} by the last digit; beyond it, {held['auc_coprime']:.3f}, where earlier labels would give {context['labels_coprime']:.3f}."
+        f"It adds, with carries{_carried(found)}: from {found['sequences']:,} unseen first integers, {ahead[0]['integers']:.1%} of integers are correct "
+        f"one frame ahead and {ahead[-1]['integers']:.1%} {ahead[-1]['ahead']} frames ahead. Its labels use little but the last digit: ROC AUC "
+        f"{held['auc']:.3f}, by the last digit alone {context['digit']:.3f}; beyond it {held['auc_coprime']:.3f}, where earlier labels would give "
+        f"{context['labels_coprime']:.3f}."
     )
     link_details("frames", run="frames-10")
 
@@ -137,7 +137,7 @@ def write_frames() -> None:
             task.high,
             min(1_987, task.high),
             "first",
-            f"Any from {task.low:,} to {task.high:,}",
+            f"{task.low:,} to {task.high:,}",
             width=170,
             linked=False,
         )
@@ -147,7 +147,7 @@ def write_frames() -> None:
             task.largest_step,
             min(7, task.largest_step),
             "by",
-            f"Difference between integers, 1 to {task.largest_step}",
+            f"1 to {task.largest_step}",
             width=120,
             linked=False,
         )
@@ -159,7 +159,7 @@ def write_frames() -> None:
                 d=int(d or 1),
                 stamp=stamp("frames-10"),
                 width="content",
-                alt=f"The three frames that the network writes after {n} with +{d}, wrong tokens marked with the truth.",
+                alt=f"Three frames after {n} with +{d}; wrong tokens show the truth.",
             )
     except InputError as error:
         write.error(error)
@@ -171,16 +171,16 @@ def sparse() -> None:
     digits = miii.sparse.files.report(runs.homes()[1] / "sparse" / "primes-210")
     write.text(
         """
-**What a recall is worth.** Lee and Kim report recalls of 99% on primes and 79% on composites, with an integer as a single 1 in a grid of $150^3$. But
-$150 = 2 \\cdot 3 \\cdot 5 \\cdot 5$, so the last coordinate alone shows whether 2, 3 or 5 divides:
+**A recall is worth its baseline.** Lee and Kim report recalls of 99% on primes and 79% on composites, with an integer as a single 1 in a grid of
+$150^3$. But $150 = 2 \\cdot 3 \\cdot 5 \\cdot 5$, so the last coordinate shows whether 2, 3 or 5 divides:
 """
     )
     cell(
         composites_found,
         stamp=(runs.homes()[1] / "sparse" / "grid" / "report.json").stat().st_mtime,
-        alt="Recall on composites of two networks and of trial division by 2, 3, 5 and by 2, 3, 5, 7.",
-        caption=f"Recall on composites among {found.n_test:,} held-out integers: {found.test.composites:.3%} on the grid, the same as trial division by 2, 3 and 5; "
-        f"{digits.test.composites:.3%} with digits in base 210, whose last digit also reveals 7. Neither network gets beyond its last digit.",
+        alt="Recall on composites of two networks and of trial division.",
+        caption=f"Neither network gets beyond its last digit. Recall on {found.n_test:,} held-out integers is {found.test.composites:.3%} on the grid and "
+        f"{digits.test.composites:.3%} in base 210, whose last digit also reveals 7.",
     )
     link("sparse", "Look inside: Sparse grid")
 
@@ -193,14 +193,14 @@ def architectures() -> None:
     alike = every[every[ADDS] == every["seeds"]]
     write.text(
         """
-**What a transformer needs.** Do other architectures find the same algorithm? All blocks and mixers get the same task, split and budget, with five seeds each.
+**Adding on circles needs neither skips nor norms.** All blocks and mixers get the same task, split and budget, with five seeds each:
 """
     )
     cell(
         explained_by_architecture,
         stamp=(home / ARCHITECTURES).stat().st_mtime,
-        alt="Variance explained by the formula, by architecture: median and range over five seeds.",
-        caption=f"{len(every)} of {len(summary)} grok with every seed. Of these, {emphasised(list(alike['architecture']))} get the verdict *modular "
-        f"addition* with every seed: adding on circles needs neither skips nor norms.",
+        alt="Variance explained by the formula, by architecture.",
+        caption=f"{len(every)} of {len(summary)} architectures grok with every seed. Of these, {emphasised(list(alike['architecture']))} get the verdict "
+        "*modular addition* with every seed. Median and range.",
     )
     link_details("compare", comparison="add-113")

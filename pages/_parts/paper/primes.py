@@ -8,7 +8,6 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots, runs
-from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS
 from miii.errors import join_names
 from miii.plots.style import Chart
 from pages._kit import write
@@ -95,9 +94,8 @@ def circuit_table(found: dict[str, dict[str, Any]], name: str) -> None:
     table(
         frame,
         f"circuits-{name}",
-        faithfulness="Share of the logit difference that the circuit alone recovers",
-        without="The same for all other edges, with the circuit corrupted",
-        edges="The fewest that are faithful",
+        faithfulness="Share of the logit difference recovered",
+        without="The same with the circuit corrupted",
     )
     with st.expander("Every edge", icon=":material/share:"):
         edges = [(question, edge, worth) for question, each in found.items() for edge, worth in each["edges"].items()]
@@ -114,25 +112,18 @@ def section() -> None:
     assert result is not None
     write.text(
         """
-The network has one layer and one head; it reads five digits and answers with one bit. Always answering *composite* is mostly correct,
-so accuracy says little. Instead, for each factor, we ask
-whether primes get more evidence than the composites whose smallest prime factor it is:
+**It detects the factor 3 and no other.** Most integers are composite, so accuracy says little. Instead we ask, for each factor, whether primes get
+more evidence than composites with this smallest prime factor:
 """
     )
     cell(
         sieving_of_the_primes,
         stamp=stamp("primes-10"),
-        alt="Area under the ROC curve over the steps: of all, and against the composites of each smallest factor 3, 7, 11, 13.",
-        caption=f"By step {result['grokked_at']} it separates primes from multiples of 3; at 7, 11 and 13 it stays at chance. "
-        f"ROC AUC on all held-out integers: {primes['roc_auc']:.3f}; trial division by 2, 3 and 5 has {primes['oracle_auc_and_base']['3']:.3f}"
+        alt="ROC AUC over the steps: of all, and by smallest prime factor.",
+        caption=f"Multiples of 3 are separated by step {result['grokked_at']}; 7, 11 and 13 stay at chance. On all held-out integers, the ROC AUC is "
+        f"{primes['roc_auc']:.3f}; trial division by 2, 3 and 5 has {primes['oracle_auc_and_base']['3']:.3f}"
         + _beside(primes)
         + ".",
-    )
-    write.text(
-        """
-**Does it sum residues?** Attention is a mean, so each digit contributes a vector to the total at `?`. A network that sums residues gives digits of equal
-residue equal vectors; one that sums the digits themselves keeps them apart.
-"""
     )
     plane = plane_of("primes-10")
     left, right = st.columns([1, 1], gap="medium", vertical_alignment="center")
@@ -141,14 +132,14 @@ residue equal vectors; one that sums the digits themselves keeps them apart.
             plane_of_digits,
             stamp=stamp("primes-10"),
             width="content",
-            alt="For each place, one dot per digit, colored by its residue modulo 3: three clusters.",
+            alt="Dots for digits, by place and residue modulo 3: three clusters.",
         )
     with right:
         write.text(
             f"""
-**Ten digits, three clusters.** In {write.figure(plane_of_digits)}, each square is a place and each dot a digit's mean contribution, in the two directions in
-which residues differ most ({plane.share:.0%} of the variance). 1, 4 and 7 contribute nearly the same vector; so do 2, 5 and 8, and 3, 6 and 9. The last place has only 1, 3, 7
-and 9: other last digits already rule primes out.
+**Ten digits, three clusters.** Attention is a mean, so each digit adds a vector to the total at `?`. In {write.figure(plane_of_digits)}, each
+square is a place, drawn in the two directions in which residues differ most ({plane.share:.0%} of the variance). Digits of equal residue add nearly equal
+vectors; if the network summed the digits themselves, they would lie apart. The last place has only digits that primes end in.
 """
         )
         link_details("sieve", run="primes-10")
@@ -156,40 +147,29 @@ and 9: other last digits already rule primes out.
     frame = measures(reports)
     passes = [f"{(part['passes'] == 'yes').sum()} of {len(part)}" for part in (frame.iloc[:TUNED], frame.iloc[TUNED:])]
     write.text(
-        f"**Other seeds.** {len(frame)} seeds, on held-out integers. Seeds below {TUNED} were used to choose the recipe; the others were trained once, afterwards."
+        f"**Other seeds.** Of the seeds below {TUNED}, which chose the recipe, {passes[0]} pass; of the others, trained once afterwards, {passes[1]}."
     )
     cell(
         by_network,
         stamp=stamp("primes-10"),
-        alt="Explained, interchange and steering of each network as dots, with their controls and the bounds of the rule.",
-        caption=f"Bounds: explained at least {EXPLAINED:.0%}, interchange and steering at least {CROSSES:.0%}, controls at most {KEEPS:.0%}. "
-        f"**{passes[0]}** tuned and **{passes[1]}** fresh seeds pass.",
+        alt="Explained, interchange and steering of each network, with controls and bounds.",
+        caption="Held-out integers. Orange: the bounds of chapter 3.",
     )
     table(
         frame,
         "addition-modulo-3",
-        explained="Share of the variance of digits' contributions that residues explain",
-        interchange="Share of predictions that flip with another number's coordinates in the residue plane",
-        steering="Share of predictions that flip with another residue's contribution for one digit",
-        probe="Best held-out R² of a linear probe for cos and sin of 2πn/3 at any site",
-        untrained="The same probe on the untrained network",
-    )
-    failed = list(frame[frame["passes"] == "no"]["network"])
-    write.text(
-        f"The best linear probe reads the residue with $R^2$ from {frame['probe'].min():.2f} to {frame['probe'].max():.2f}; on shuffled labels, "
-        f"{abs(primes['probe_r2']['shuffled']['3']):.2f}. "
-        + (
-            f"{join_names(failed).capitalize()} {'misses' if len(failed) == 1 else 'miss'} a bound."
-            if failed
-            else "All pass."
-        )
+        explained="Share of the variance of digits' contributions",
+        interchange="Predictions that flip with another integer's residue plane",
+        steering="Predictions that flip with another residue of one digit",
+        probe="Best held-out R² at any site",
     )
     totals = math.comb(task.width + 2, 2)
     inside, outside = (primes["generalization"]["3"][where] for where in ("inside", "outside"))
     write.text(
-        f"**A table of totals.** The neurons look the sum up. {task.width} digits have only {totals} totals, one per count of the residues 0, 1 and "
-        f"2, and a random split trains on all of them. Moved to unseen counts, the sums separate multiples of 3 with an AUC of {outside['auc']:.2f} "
-        f"(95% interval {outside['low']:.2f} to {outside['high']:.2f}); on seen counts, {inside['auc']:.3f}."
+        f"The probe's $R^2$ is {abs(primes['probe_r2']['shuffled']['3']):.2f} on shuffled labels.\n\n"
+        f"**The neurons look the total up.** {task.width} digits have only {totals} totals, one per count of the residues 0, 1 and 2, and a random "
+        f"split trains on all of them. Move the sums to absent totals, and the AUC against multiples of 3 falls from {inside['auc']:.3f} to "
+        f"{outside['auc']:.2f} (95% interval {outside['low']:.2f} to {outside['high']:.2f})."
     )
     circuits(primes)
     depth(task.train_fraction)
@@ -200,10 +180,7 @@ def _beside(primes: dict[str, Any]) -> str:
     table = primes.get("count_table")
     if not table or table["roc_auc"] is None:
         return ""
-    return (
-        f", a table of the digits' counts modulo {table['q']} and the last digit ({table['cells']} cells, from training labels) "
-        f"{table['roc_auc']:.3f}"
-    )
+    return f", and a table of residue counts modulo {table['q']} and last digits ({table['cells']} cells) has {table['roc_auc']:.3f}"
 
 
 def circuits(primes: dict[str, Any]) -> None:
@@ -211,22 +188,17 @@ def circuits(primes: dict[str, Any]) -> None:
     found = primes["circuits"]
     write.text(
         """
-**Circuits 1 and 2.** The draft promises three circuits. Each is found on held-out pairs of integers that differ in one question only: corrupt every edge in turn, and
-keep the most important ones until they recover nine tenths of the logit difference. Faithfulness is measured on fresh examples:
+**Circuits 1 and 2** of the three that the draft promises, found by corrupting edges in turn and scored on fresh pairs of integers:
 """
     )
     circuit_table({title: found[asked] for asked, title in QUESTIONS.items()}, "primes")
-    write.text(
-        """
-**Attention weights 1 and 2.** Both circuits share head, neurons and output. They differ in what they read:
-"""
-    )
+    write.text("**Attention weights 1 and 2.** One head serves both circuits:")
     cell(
         read_by_circuits,
         stamp=stamp("primes-10"),
-        alt="Effects of the edges from each digit to the head, as key and as value.",
-        caption="Circuit 1 reads the last digit, mostly as a **key**: how much attention it draws. Circuit 2 reads all digits as **values**: what they add to "
-        "the sum. One head does both.",
+        alt="Effects of each digit as key and as value.",
+        caption="Circuit 1 reads the last digit, mostly as a **key**, which draws attention. Circuit 2 reads all digits, mostly as **values**, which "
+        "add to the sum.",
     )
     with st.container(horizontal=True):
         link("circuits", "The edges of the adder: Circuits", run="add-113")
@@ -241,23 +213,23 @@ def depth(fraction: float) -> None:
     asked = runs.shipped("primes-10-assisted", miii.Primes).task_config
     write.text(
         f"""
-**How deep?** 3 is the easiest factor, since all places have the same weight. From labels alone, in base 10, no network of ours gets further (the log in chapter 5 lists
-the attempts). With the residues modulo {join_names(list(map(str, asked.residues)))} as extra targets, a two-layer network does:
+**Deeper only with help.** 3 is the easiest factor, since all places weigh the same. From labels alone, no network of ours in base 10 gets further.
+With the residues modulo {join_names(list(map(str, asked.residues)))} as extra targets, a two-layer network does:
 """
     )
     cell(
         depth_of_sieve,
         stamp=stamp("primes-10-assisted"),
-        alt="AUC of primes against composites of each smallest factor, for the network on labels alone and the assisted one.",
-        caption=f"Sieve depth: {alone['sieve_depth']} from labels alone, {assisted['sieve_depth']} assisted; ROC AUC {alone['roc_auc']:.3f} and "
-        f"{assisted['roc_auc']:.3f}. Lines end at the lower bound of the 95% interval; dashed: the bound it must reach.",
+        alt="AUC by smallest prime factor, from labels alone and assisted.",
+        caption=f"Sieve depth is {alone['sieve_depth']} from labels alone and {assisted['sieve_depth']} assisted; ROC AUC {alone['roc_auc']:.3f} and "
+        f"{assisted['roc_auc']:.3f}. The lower end of the 95% interval must reach the dashed line.",
     )
     outside, turns = assisted["generalization"]["3"]["outside"], assisted["lines"]
     kept = {q: each["residue_kept_by_a_turn"] for q, each in turns.items()}
     write.text(
-        f"Its verdict: *{assisted['verdict']}*. It does not add digits: a whole turn along a line, which changes no residue, changes the predicted one in "
-        f"{1 - max(kept.values()):.0%} to {1 - min(kept.values()):.0%} of cases, and on totals absent from training, the AUC against 3 is {outside['auc']:.2f} (95% interval "
-        f"{outside['low']:.2f} to {outside['high']:.2f})."
+        f"Verdict: *{assisted['verdict']}*. It does not add digits. A whole turn along a line changes no residue, but changes the predicted one in "
+        f"{1 - max(kept.values()):.0%} to {1 - min(kept.values()):.0%} of cases. On totals absent from training, the AUC against 3 is "
+        f"{outside['auc']:.2f} (95% interval {outside['low']:.2f} to {outside['high']:.2f})."
     )
     by_base()
     with st.container(horizontal=True):
@@ -275,7 +247,7 @@ def by_base() -> None:
     plain = found[found["order"] == 1]
     counts = join_names([f"{q} in {len(bases)} bases" for q, bases in seen.groupby("q")])
     write.text(
-        f"**Other bases.** In short runs over {found['base'].nunique()} bases, labels alone reveal {len(seen)} of {len(found)} pairs of base and factor: "
-        f"{counts or 'none'}. Where the base is 1 modulo the factor, all digits count alike: there it is {int(plain['seen'].sum())} of {len(plain)}. "
-        "The page Sieve has the map, and tests a rule for it."
+        f"**Other bases.** In short runs over {found['base'].nunique()} bases, labels alone reveal {len(seen)} of {len(found)} pairs of base and "
+        f"factor: {counts or 'none'}. Where the base is 1 modulo the factor, so that all places weigh the same, they reveal "
+        f"{int(plain['seen'].sum())} of {len(plain)}."
     )

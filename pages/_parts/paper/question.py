@@ -63,8 +63,8 @@ def chapter() -> None:
     write.header("1 The question", anchor="question")
     write.text(
         f"""
-Three hours after eleven, it is two. A clock adds without digits, carries or tables: **it rotates**. Turn to *a*, turn on by *b*, and
-read off the sum. Past {HOURS} it starts over. This is addition *modulo* {HOURS}: what counts is the remainder after division by {HOURS}.
+Three hours after eleven, it is two. A clock adds without digits or tables: **it rotates**. Turn to *a*, then by *b*, and read off the sum
+*modulo* {HOURS}, its remainder after division by {HOURS}.
 """
     )
     turn()
@@ -79,8 +79,8 @@ def turn() -> None:
     """The clock, by hand."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
         with st.container(width=260):
-            a = st.slider("a", 0, HOURS - 1, 11, key="clock_a", help="The first rotation")
-            b = st.slider("b", 0, HOURS - 1, 3, key="clock_b", help="The second rotation")
+            a = st.slider("a", 0, HOURS - 1, 11, key="clock_a")
+            b = st.slider("b", 0, HOURS - 1, 3, key="clock_b")
             write.text(f"${a} + {b} \\equiv {(a + b) % HOURS} \\pmod{{{HOURS}}}$")
         with st.container(width=360):
             cell(
@@ -89,7 +89,7 @@ def turn() -> None:
                 b=b,
                 p=HOURS,
                 width="content",
-                alt=f"A clock of {HOURS} hours: a turn to {a}, then by {b} more, which ends at {(a + b) % HOURS}.",
+                alt=f"A clock: to {a}, then {b} hours on to {(a + b) % HOURS}.",
             )
 
 
@@ -100,9 +100,9 @@ def learn() -> None:
     weights = sum(value.numel() for value in run.weights().values())
     write.text(
         f"""
-Now give the problem to a **network**: a formula with {weights:,} adjustable numbers, random at first. Two **tokens** come in, names such as *17* and *108*
-that mean nothing to it; one of {task.p} answers comes out. **Training** nudges the numbers until the answers are right on {task.train_fraction:.0%}
-of all {task.p**2:,} sums modulo {task.p}. We hold out the rest. Does it memorize what it is shown, or find the rule?
+Now take a **network**: a formula with {weights:,} adjustable numbers, random at first. Two **tokens** go in, such as *17* and *108*, which
+mean nothing to it; one of {task.p} answers comes out. **Training** adjusts the numbers on {task.train_fraction:.0%} of all {task.p**2:,} sums modulo
+{task.p}; the rest is held out. Does the network memorize, or find the rule?
 """
     )
     steps = moments(rows, run.steps)
@@ -111,7 +111,8 @@ of all {task.p**2:,} sums modulo {task.p}. We hold out the rest. Does it memoriz
         cell(
             accuracy_of_the_adder,
             stamp=stamp("add-113"),
-            alt="Accuracy on training and held-out sums over the steps.",
+            alt="Training and test accuracy over the steps.",
+            caption=story(rows, task.p),
         )
     with right:
         cell(
@@ -119,22 +120,21 @@ of all {task.p**2:,} sums modulo {task.p}. We hold out the rest. Does it memoriz
             steps=steps,
             stamp=stamp("add-113"),
             width="content",
-            alt=f"All {task.p} times {task.p} sums as small squares at the steps {', '.join(map(str, steps))}: right or wrong, training or held out.",
+            alt=f"All sums at the steps {', '.join(map(str, steps))}: correct or wrong, by split.",
+            caption="Each cell is a sum.",
         )
-    write.caption(story(rows, task.p))
     write.text(
-        "First it memorizes. Then, with no new data, it answers sums it has never seen: **grokking**. This recipe is fast, so the two phases "
-        "overlap. With the recipe of Nanda et al., thousands of steps lie between them:"
+        "First it memorizes. Then, with no new data, it answers sums that it has never seen: **grokking**. The phases overlap in this fast recipe; "
+        "with that of Nanda et al., they lie thousands of steps apart:"
     )
     if available("add-113-literature"):
         slow = runs.shipped("add-113-literature").rows()
         cell(
             accuracy_with_the_literature_s_recipe,
             stamp=stamp("add-113-literature"),
-            alt="Accuracy on training and held-out sums over the steps, with the literature's recipe.",
-            caption=f"It gets {MOMENTS[-1]:.0%} of the training sums right at step {first(slow, 'train_accuracy', MOMENTS[-1])['step']:,}, and of the "
-            f"held-out sums at step "
-            f"{first(slow, 'test_accuracy', MOMENTS[-1])['step']:,}. One seed.",
+            alt="Training and test accuracy with the literature's recipe.",
+            caption=f"Training accuracy reaches {MOMENTS[-1]:.0%} at step {first(slow, 'train_accuracy', MOMENTS[-1])['step']:,}, test accuracy at "
+            f"step {first(slow, 'test_accuracy', MOMENTS[-1])['step']:,}. One seed.",
         )
     with st.container(horizontal=True):
         link("train", "Watch it learn: Train", run="add-113")
@@ -151,10 +151,9 @@ def story(rows: list[dict[str, float]], p: int) -> str:
     worst = max(rows, key=lambda row: row["test_loss"])
     knows, half = (first(rows, "test_accuracy", share) for share in (MOMENTS[-1], 0.5))
     return (
-        f"Blue: training sums; orange: held-out sums. At step {worst['step']}, accuracy is {worst['train_accuracy']:.0%} on training and "
-        f"{worst['test_accuracy']:.0%} on held-out sums, where the loss of {worst['test_loss']:.2f} is worse than a guess "
-        f"($\\ln {p} = {math.log(p):.2f}$). Held-out accuracy reaches {half['test_accuracy']:.0%} at step {half['step']} and "
-        f"{knows['test_accuracy']:.1%} at step {knows['step']}. In the squares, *a* runs down and *b* to the right."
+        f"Test accuracy reaches {half['test_accuracy']:.0%} at step {half['step']} and {knows['test_accuracy']:.1%} at step {knows['step']}. At "
+        f"step {worst['step']}, the network memorizes: training accuracy is {worst['train_accuracy']:.0%}, but the test loss of "
+        f"{worst['test_loss']:.2f} is worse than that of a guess, $\\ln {p} = {math.log(p):.2f}$."
     )
 
 
@@ -163,22 +162,16 @@ def primes() -> None:
     write.subheader("What has a clock to do with primes?", anchor="digits")
     write.text(
         r"""
-Adding digits on a clock of **three** hours finds every multiple of 3, because 10, 100 and 1,000 all leave remainder 1. The same holds for
-every prime $q$, with a weight for each place: an integer with digits $d_i$ is divisible by $q$ if
+Add an integer's digits on a clock of **three** hours. The hand returns to 0 exactly for multiples of 3, because 10, 100 and 1,000 all leave
+remainder 1. With a weight for each place, this works for every other prime $q$. An integer with digits $d_i$ is divisible by $q$ if
 
 $$\sum_i d_i\, (10^i \bmod q) \equiv 0 \pmod q.$$
 
 So **to recognize primes is to add, modulo one prime after another**. We train a network on the digits of half of the five-digit integers,
-with one bit each: prime or not. It gets no hint of factors, places or addition.
+labeled prime or not. Does it discover addition? Accuracy cannot tell, because memory gives the same answers. So we look inside.
 """
     )
     try_a_number()
-    write.text(
-        """
-**Does it discover addition, and how would we know?** Accuracy is no proof: memory or another rule could give the same answers. So we look
-inside.
-"""
-    )
 
 
 @st.fragment
@@ -187,12 +180,12 @@ def try_a_number() -> None:
     run = runs.shipped("primes-10", Primes)
     task = run.task_config
     chosen = integer(
-        "Try one",
+        "Try an integer",
         task.low,
         task.high,
         10_007,
         "paper_n",
-        f"Any integer from {task.low:,} to {task.high:,}",
+        f"{task.low:,} to {task.high:,}",
         width=180,
         linked=False,
     )
@@ -207,7 +200,7 @@ def try_a_number() -> None:
         f"*prime* is **{signed(evidence)}**; it is {truth}."
     )
     write.caption(
-        "Evidence: the logit of *prime* minus that of *composite*. It is below zero even for primes; what counts is that primes score higher than composites."
+        "Evidence: the network's score for *prime* minus that for *composite*. It is negative even for primes; what counts is that primes score higher."
     )
 
 

@@ -35,8 +35,8 @@ def section() -> None:
     task, last = run.task_config, run.rows()[-1]
     write.text(
         """
-The draft compares its question to Hofstadter's puzzle: which strings can be derived from MI by four rewriting rules? The arithmetic is the same: a string is
-a theorem if its number of I's is **not divisible by 3**. We train a network without positions on strings and one bit:
+Hofstadter's puzzle needs the same arithmetic. Which strings can be derived from MI by four rules? Those whose number of I's is **not divisible by 3**.
+We train a network without positions on strings, labeled theorem or not:
 """
     )
     left, right = st.columns(2, gap="medium")
@@ -44,17 +44,17 @@ a theorem if its number of I's is **not divisible by 3**. We train a network wit
         cell(
             accuracy_of_the_strings,
             stamp=stamp("miu-24"),
-            alt="Accuracy over the steps, for strings of training length and for longer ones.",
+            alt="Test accuracy by string length.",
         )
     with right:
         cell(
             evidence_of_the_strings,
             stamp=stamp("miu-24"),
-            alt="Evidence for theorem by the number of I's: it falls at every multiple of 3.",
+            alt="Evidence for theorem by the number of I's.",
         )
     write.caption(
-        f"Test accuracy is {last['accuracy_as_long']:.1%} on strings of up to {task.longest} letters, as in training, and {last['accuracy_longer']:.1%} on strings "
-        f"of up to {task.longest_test}. Right: the evidence has a period of three up to {task.longest} I's, the most in training, and breaks down beyond that."
+        f"Test accuracy is {last['accuracy_as_long']:.1%} up to {task.longest} letters, as in training, and {last['accuracy_longer']:.1%} on longer "
+        f"strings of up to {task.longest_test}. Right: the evidence has a period of three, which breaks down beyond {task.longest} I's."
     )
     table(measures({"miu-24": found}), "addition-miu-24")
     short = [
@@ -69,12 +69,12 @@ a theorem if its number of I's is **not divisible by 3**. We train a network wit
     write.text(
         f"Verdict: *{found['verdict']}*. "
         + (
-            f"It falls short on {', '.join(short)}. It represents the count of I's as a share of the string, and fails on counts above those in training. So it does not "
-            "add modulo 3; whether it looks counts up is open."
+            f"It falls short on {', '.join(short)}. It represents the count of I's as a share of the string and fails on larger counts than in "
+            "training, so it does not add modulo 3. Whether it looks counts up is open."
             if short
             else "It passes every test."
         )
     )
-    write.text("**Circuit 3.** The draft's third circuit, found the same way:")
+    write.text("**Circuit 3**, found in the same way:")
     circuit_table({"3: is the number of I's a multiple of 3?": found["circuits"]["3"]}, "strings")
     link_details("sieve", run="miu-24")

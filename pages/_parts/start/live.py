@@ -24,8 +24,8 @@ RUN, FRAME, PLAYING = "start_run", "start_frame", "start_playing"  #: keys of th
 FIRST = 8  #: steps below show nothing yet and are skipped
 LEARNED = 0.99
 CAPTION = (
-    "Left: each cell is a sum $a + b$. Middle: each dot is a number, on circles that the network turns to add; $k$ is a circle's "
-    "frequency, with its share of the embedding. Right: the dashed line counts only sums that it was not trained on."
+    "Left: every sum $a + b$. Middle: the numbers, on circles of frequency $k$ that the network rotates to add. Right: test accuracy counts "
+    "only sums outside training."
 )
 
 
@@ -56,8 +56,8 @@ def curves(name: str, step: int) -> Chart:
 
 
 FIGURES: tuple[tuple[Callable[..., Chart], str], ...] = (
-    (right, "Grid of all pairs: correct and wrong sums, by split."),
-    (strongest, "Numbers as dots in the planes of the embedding's strongest frequencies."),
+    (right, "All sums: correct or wrong, by split."),
+    (strongest, "Numbers as dots on the strongest circles."),
     (curves, "Training and test accuracy by step."),
 )
 
@@ -158,11 +158,7 @@ def sentence(train: float, test: float) -> str:
     """Describe what the network can do."""
     numbers = f"Training accuracy {train:.0%}, test accuracy {test:.0%}."
     if test >= LEARNED:
-        return f"{numbers} It gets sums right that it never saw: it has **grokked**."
+        return f"{numbers} It adds numbers that it never saw together: it has **grokked**."
     if train >= LEARNED:
-        return (
-            f"{numbers} It has memorized the training sums and begins to generalize."
-            if test > 0.5
-            else f"{numbers} It has memorized the training sums and fails on most others."
-        )
+        return f"{numbers} It begins to generalize." if test > 0.5 else f"{numbers} It has memorized the training sums."
     return numbers
