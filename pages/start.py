@@ -10,7 +10,7 @@ startup.run_app_first()
 
 #: The guided path: page, heading, text, and what the link opens.
 PATH: tuple[tuple[str, str, str, dict[str, object]], ...] = (
-    ("train", "Train", "Memorize, then grok.", {"run": "add-113"}),
+    ("train", "Train", "Watch it memorize, then grok.", {"run": "add-113"}),
     ("try", "Follow one pair", "Two numbers become a sum.", {"run": "add-113", "a": 17, "b": 58}),
     ("fourier", "See the circles", "Numbers lie on circles.", {"run": "add-113"}),
     ("formula", "Read the formula", "A few cosines explain the logits.", {"run": "add-113"}),

@@ -30,7 +30,7 @@ def recalls(networks: Mapping[str, Recall], sieves: Mapping[str, Recall]) -> Cha
             "composites:Q",
             title="recall on held-out composites",
             scale=alt.Scale(zero=False, padding=60),
-            axis=alt.Axis(format="%", grid=True),
+            axis=alt.Axis(format=".0%", tickCount=5, grid=True),
         ),
         tooltip=[
             "judge:N",

@@ -63,7 +63,7 @@ def _fit(spec: dict[str, Any]) -> None:
         names = [str(name) for name in color["scale"]["domain"]]
         widths = [LETTER * len(name) + SYMBOL for name in names]
         columns = color["legend"].get("columns", 0)
-        across = (columns * max(widths) if columns else sum(widths)) + AXIS
+        across = (min(columns, len(names)) * max(widths) if columns else sum(widths)) + AXIS
         if across > PHONE:
             narrow = f"containerSize()[0] < {across}"
             fitting = f"max(1, floor((containerSize()[0] - {AXIS}) / {max(widths)}))"

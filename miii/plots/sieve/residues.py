@@ -45,7 +45,7 @@ def digit_plane(values: Plane, base: int, size: int = 210, columns: int = 3) -> 
         if values.q <= len(CATEGORY)
         else alt.Scale(domain=residues, scheme="sinebow")
     )
-    title = f"digit · {base}^place mod {values.q}"
+    title = f"digit · place value mod {values.q}"
     axis = alt.Axis(labels=False, ticks=False, tickCount=3, domain=False)
     points = (
         alt.Chart()

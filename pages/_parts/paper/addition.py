@@ -24,7 +24,7 @@ def power_of_the_adder() -> Chart:
 def circles_of_the_adder(step: int, frequencies: tuple[int, ...]) -> Chart:
     run = miii.runs.shipped("add-113")
     W = analysis.fourier.operand_embedding(run.model(step), run.task().d_vocab_out)
-    return plots.circles([analysis.fourier.circle(W, k) for k in frequencies], size=400)
+    return plots.circles([analysis.fourier.circle(W, k) for k in frequencies], size=325)
 
 
 @shared
@@ -69,7 +69,7 @@ def evidence() -> pd.DataFrame:
 
 def section() -> None:
     """Show the section."""
-    write.subheader("4.1 Addition is turning", anchor="addition")
+    write.subheader("4.1 Addition is rotation", anchor="addition")
     if not available("add-113"):
         return
     found, run = report("add-113"), runs.shipped("add-113")
@@ -142,5 +142,5 @@ def circles(strongest: list[str], steps: list[int]) -> None:
         stamp=stamp("add-113"),
         width="content",
         alt=f"The tokens on the circles of frequencies {', '.join(strongest)}.",
-        caption="Each dot is a token $n$ in the plane of one frequency. Color: $kn \\bmod p$, its place on a perfect circle.",
+        caption="Each dot is a token $n$ in the plane of one frequency $k$. Color: $kn \\bmod p$, its place on a perfect circle.",
     )

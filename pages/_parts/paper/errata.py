@@ -76,8 +76,7 @@ def puzzle() -> Erratum:
         "Section 2.3, footnote 1",
         "Hofstadter's MIII puzzle.",
         "The MU puzzle, in the MIU system. The title's initials are MIIUII.",
-        f"{told['MIII']}; {told['MIIUII']}"
-        + (f", in {len(steps) - 1} steps: {' '.join(step.string for step in steps)}." if steps else "."),
+        f"{told['MIII']}; {told['MIIUII']}" + (f" in {len(steps) - 1} steps." if steps else "."),
     )
 
 

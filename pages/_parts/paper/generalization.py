@@ -106,12 +106,13 @@ Random held-out integers may be too similar to training integers, so we leave ou
         experience_of_the_adders,
         stamp=changed,
         alt="Training and test accuracy of addition by training pairs.",
+        caption="Every adder memorizes its pairs; with enough pairs, it generalizes.",
     )
     cell(
         experience_of_the_primes,
         stamp=changed,
         alt="Held-out AUC of primes by training integers.",
-        caption="Every adder memorizes its pairs; with enough pairs, it generalizes. Bands: range over seeds.",
+        caption="Bands: range over seeds.",
     )
     write.text(
         f"**Activations.** The draft has both a sigmoid and a ReLU. Median test accuracy of addition modulo 59 from half of the pairs: "

@@ -105,8 +105,8 @@ def chapter() -> None:
     write.text(
         """
 **Data.** An integer is its digits and a final `?`, where the answer is read; a pair is *a*, *b*, `=`. Splits are random. Except for primes, the test
-split chose the recipe, so test figures are optimistic. Unlike the draft, we keep integers that end in 2 or 5, to expose networks that read only the last
-digit.
+split chose the recipe, so test figures are optimistic. Unlike the draft, we keep integers that end in an even digit or 5, to expose networks that
+read only the last digit.
 """
     )
     link("data", "The data, and Table 1: Data", task="primes")

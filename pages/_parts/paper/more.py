@@ -7,13 +7,12 @@ import streamlit as st
 import miii
 from miii import analysis, plots, runs
 from miii.analysis.compare import ADDS
-from miii.errors import InputError
+from miii.errors import InputError, join_names
 from miii.plots.style import Chart
 from miii.tasks import Frames
 from pages._kit import write
 from pages._kit.cell import cell
 from pages._kit.inputs import integer
-from pages._parts.compare.findings import join_names as emphasised
 from pages._parts.paper.ledger import ledger
 from pages._parts.paper.parts import available, link, link_details, report, short_table, stamp
 from pages._tasks.residues.inside import SOLVED, counted_by_rule
@@ -93,8 +92,7 @@ primes below 113.
     )
     yes = "Yes" if found["heads_look_at_one_digit"] else "No"
     write.text(
-        f"Does each head attend to one digit, as in the preprint? {yes}: one digit gets {', '.join(f'{share:.0%}' for share in looking)} of the "
-        "attention to digits."
+        f"Does each head attend to one digit, as in the preprint? {yes}: one digit gets at least {min(looking):.2%} of a head's attention to digits."
     )
     link_details("sieve", run="residues-113")
 
@@ -109,11 +107,10 @@ def frames() -> None:
 and its label.
 """
     )
-    write_frames()
     ahead = found["rollout"]
-    write.caption(
-        f"It adds, with carries{_carried(found)}: from {found['sequences']:,} unseen first integers, {ahead[0]['integers']:.1%} of integers are correct "
-        f"one frame ahead and {ahead[-1]['integers']:.1%} {ahead[-1]['ahead']} frames ahead. Its labels use little but the last digit: ROC AUC "
+    write_frames(
+        f"It adds, with carries. From {found['sequences']:,} unseen first integers, {ahead[0]['integers']:.1%} of the next integers are "
+        f"correct{_carried(found)}; after {ahead[-1]['ahead']} frames, {ahead[-1]['integers']:.1%}. Its labels use little but the last digit: ROC AUC "
         f"{held['auc']:.3f}, by the last digit alone {context['digit']:.3f}; beyond it {held['auc_coprime']:.3f}, where earlier labels would give "
         f"{context['labels_coprime']:.3f}."
     )
@@ -123,12 +120,12 @@ and its label.
 def _carried(found: dict[str, Any]) -> str:
     """The hardest sums: over all held-out first frames with the most carries."""
     most = found["by_carries"][-1]
-    return f" (with {most['carries']}, {most['integers']:.1%} of {most['sequences']:,})"
+    return f" ({most['integers']:.1%} of the {most['sequences']:,} with {most['carries']} carries)"
 
 
 @st.fragment
-def write_frames() -> None:
-    """Three frames after an integer of choice."""
+def write_frames(caption: str) -> None:
+    """Show three frames after an integer of choice."""
     task = runs.shipped("frames-10", Frames).task_config
     with st.container(horizontal=True, gap="small"):
         n = integer(
@@ -152,15 +149,15 @@ def write_frames() -> None:
             linked=False,
         )
     try:
-        with st.container(height=300, border=False):  # a phone is narrower than three frames: they scroll in here
-            cell(
-                frames_that_it_writes,
-                n=int(n or task.low),
-                d=int(d or 1),
-                stamp=stamp("frames-10"),
-                width="content",
-                alt=f"Three frames after {n} with +{d}; wrong tokens show the truth.",
-            )
+        cell(
+            frames_that_it_writes,
+            n=int(n or task.low),
+            d=int(d or 1),
+            stamp=stamp("frames-10"),
+            width="content",
+            alt=f"Three frames after {n} with +{d}; wrong tokens show the truth.",
+            caption=caption,
+        )
     except InputError as error:
         write.error(error)
 
@@ -200,7 +197,7 @@ def architectures() -> None:
         explained_by_architecture,
         stamp=(home / ARCHITECTURES).stat().st_mtime,
         alt="Variance explained by the formula, by architecture.",
-        caption=f"{len(every)} of {len(summary)} architectures grok with every seed. Of these, {emphasised(list(alike['architecture']))} get the verdict "
+        caption=f"{len(every)} of {len(summary)} architectures grok with every seed. Of these, {join_names([f'*{name}*' for name in alike['architecture']])} get the verdict "
         "*modular addition* with every seed. Median and range.",
     )
     link_details("compare", comparison="add-113")

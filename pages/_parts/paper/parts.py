@@ -63,7 +63,7 @@ def table(frame: pd.DataFrame, name: str, form: str = "%.3f", **said: str) -> No
         said: help texts, by column.
     """
     numeric = frame.select_dtypes("number").columns
-    tiny = {str(c): frame[c].mask(frame[c].abs() < 5e-7, 0.0) for c in frame.select_dtypes("float").columns}
+    tiny = {str(c): frame[c].mask(frame[c].between(-5e-4, 5e-7), 0.0) for c in frame.select_dtypes("float").columns}
     frame = frame.assign(**tiny)  # no −0
     columns = {
         column: st.column_config.NumberColumn(format=form, help=said.get(column))

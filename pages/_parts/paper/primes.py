@@ -104,7 +104,7 @@ def circuit_table(found: dict[str, dict[str, Any]], name: str) -> None:
 
 def section() -> None:
     """Show the section."""
-    write.subheader("4.2 Primes: residues, summed", anchor="primes")
+    write.subheader("4.2 Primes: sums of residues", anchor="primes")
     if not available(*SEEDS):
         return
     run, primes = runs.shipped("primes-10", miii.Primes), report("primes-10")
@@ -126,20 +126,21 @@ more evidence than composites with this smallest prime factor:
         + ".",
     )
     plane = plane_of("primes-10")
-    left, right = st.columns([1, 1], gap="medium", vertical_alignment="center")
+    left, right = st.columns([1, 1], gap="medium")
     with left:
         cell(
             plane_of_digits,
             stamp=stamp("primes-10"),
             width="content",
             alt="Dots for digits, by place and residue modulo 3: three clusters.",
+            caption=f"One square per place, in the two directions in which residues differ most ({plane.share:.0%} of the variance). The last place "
+            "shows only digits in which large primes end.",
         )
     with right:
         write.text(
             f"""
-**Ten digits, three clusters.** Attention is a mean, so each digit adds a vector to the total at `?`. In {write.figure(plane_of_digits)}, each
-square is a place, drawn in the two directions in which residues differ most ({plane.share:.0%} of the variance). Digits of equal residue add nearly equal
-vectors; if the network summed the digits themselves, they would lie apart. The last place has only digits that primes end in.
+**Ten digits, three clusters.** Attention is a mean, so each digit adds a vector to the total at `?`. In {write.figure(plane_of_digits)}, digits of
+equal residue add nearly equal vectors. If the network summed the digits themselves, they would lie apart.
 """
         )
         link_details("sieve", run="primes-10")
@@ -167,7 +168,7 @@ vectors; if the network summed the digits themselves, they would lie apart. The 
     inside, outside = (primes["generalization"]["3"][where] for where in ("inside", "outside"))
     write.text(
         f"The probe's $R^2$ is {abs(primes['probe_r2']['shuffled']['3']):.2f} on shuffled labels.\n\n"
-        f"**The neurons look the total up.** {task.width} digits have only {totals} totals, one per count of the residues 0, 1 and 2, and a random "
+        f"**The neurons look the total up.** With {task.width} digits there are only {totals} totals, one per count of the residues 0, 1 and 2, and a random "
         f"split trains on all of them. Move the sums to absent totals, and the AUC against multiples of 3 falls from {inside['auc']:.3f} to "
         f"{outside['auc']:.2f} (95% interval {outside['low']:.2f} to {outside['high']:.2f})."
     )
@@ -227,7 +228,8 @@ With the residues modulo {join_names(list(map(str, asked.residues)))} as extra t
     outside, turns = assisted["generalization"]["3"]["outside"], assisted["lines"]
     kept = {q: each["residue_kept_by_a_turn"] for q, each in turns.items()}
     write.text(
-        f"Verdict: *{assisted['verdict']}*. It does not add digits. A whole turn along a line changes no residue, but changes the predicted one in "
+        f"Verdict: *{assisted['verdict']}*. Each digit moves the sum along a line, by its residue. It does not add "
+        f"digits: a whole turn along the line changes no residue, but changes the predicted one in "
         f"{1 - max(kept.values()):.0%} to {1 - min(kept.values()):.0%} of cases. On totals absent from training, the AUC against 3 is "
         f"{outside['auc']:.2f} (95% interval {outside['low']:.2f} to {outside['high']:.2f})."
     )
@@ -245,9 +247,9 @@ def by_base() -> None:
     found = analysis.sieve.auc_by_base(analysis.sieve.load_runs(path))
     seen = found[found["seen"]]
     plain = found[found["order"] == 1]
-    counts = join_names([f"{q} in {len(bases)} bases" for q, bases in seen.groupby("q")])
+    counts = join_names([f"{q} in {len(bases)}" for q, bases in seen.groupby("q")])
     write.text(
         f"**Other bases.** In short runs over {found['base'].nunique()} bases, labels alone reveal {len(seen)} of {len(found)} pairs of base and "
-        f"factor: {counts or 'none'}. Where the base is 1 modulo the factor, so that all places weigh the same, they reveal "
+        f"factor: {counts or 'none'} of the bases. Where the base is 1 modulo the factor, so that all places weigh the same, they reveal "
         f"{int(plain['seen'].sum())} of {len(plain)}."
     )

@@ -90,6 +90,7 @@ def turn() -> None:
                 p=HOURS,
                 width="content",
                 alt=f"A clock: to {a}, then {b} hours on to {(a + b) % HOURS}.",
+                caption="To add is to rotate.",
             )
 
 
@@ -106,7 +107,7 @@ mean nothing to it; one of {task.p} answers comes out. **Training** adjusts the 
 """
     )
     steps = moments(rows, run.steps)
-    left, right = st.columns([5, 4], gap="medium", vertical_alignment="center")
+    left, right = st.columns([5, 4], gap="medium")
     with left:
         cell(
             accuracy_of_the_adder,
@@ -121,7 +122,7 @@ mean nothing to it; one of {task.p} answers comes out. **Training** adjusts the 
             stamp=stamp("add-113"),
             width="content",
             alt=f"All sums at the steps {', '.join(map(str, steps))}: correct or wrong, by split.",
-            caption="Each cell is a sum.",
+            caption="The same training: each cell is a sum.",
         )
     write.text(
         "First it memorizes. Then, with no new data, it answers sums that it has never seen: **grokking**. The phases overlap in this fast recipe; "
@@ -168,7 +169,7 @@ remainder 1. With a weight for each place, this works for every other prime $q$.
 $$\sum_i d_i\, (10^i \bmod q) \equiv 0 \pmod q.$$
 
 So **to recognize primes is to add, modulo one prime after another**. We train a network on the digits of half of the five-digit integers,
-labeled prime or not. Does it discover addition? Accuracy cannot tell, because memory gives the same answers. So we look inside.
+labeled prime or not. Does it discover addition? Accuracy cannot tell, because memory could give the same answers. So we look inside.
 """
     )
     try_a_number()

@@ -5,6 +5,7 @@ import streamlit as st
 import miii
 from miii import analysis, plots, runs
 from miii.analysis.sieve import CROSSES, EXPLAINED
+from miii.errors import join_names
 from miii.plots.style import Chart
 from miii.tasks import MIU
 from pages._kit import write
@@ -45,22 +46,21 @@ We train a network without positions on strings, labeled theorem or not:
             accuracy_of_the_strings,
             stamp=stamp("miu-24"),
             alt="Test accuracy by string length.",
+            caption=f"Test accuracy is {last['accuracy_as_long']:.1%} up to {task.longest} letters, as in training, and "
+            f"{last['accuracy_longer']:.1%} on longer strings of up to {task.longest_test}.",
         )
     with right:
         cell(
             evidence_of_the_strings,
             stamp=stamp("miu-24"),
             alt="Evidence for theorem by the number of I's.",
+            caption=f"The evidence has a period of three, which breaks down beyond {task.longest} I's.",
         )
-    write.caption(
-        f"Test accuracy is {last['accuracy_as_long']:.1%} up to {task.longest} letters, as in training, and {last['accuracy_longer']:.1%} on longer "
-        f"strings of up to {task.longest_test}. Right: the evidence has a period of three, which breaks down beyond {task.longest} I's."
-    )
     table(measures({"miu-24": found}), "addition-miu-24")
     short = [
         name
         for name, value, bound in (
-            ("explained", found["digit_variance_explained"]["3"], EXPLAINED),
+            ("variance explained", found["digit_variance_explained"]["3"], EXPLAINED),
             ("interchange", found["interchange_accuracy"]["3"], CROSSES),
             ("steering", found["steering_accuracy"]["3"], CROSSES),
         )
@@ -69,7 +69,7 @@ We train a network without positions on strings, labeled theorem or not:
     write.text(
         f"Verdict: *{found['verdict']}*. "
         + (
-            f"It falls short on {', '.join(short)}. It represents the count of I's as a share of the string and fails on larger counts than in "
+            f"It falls short on {join_names(short)}. It represents the count of I's as a share of the string and fails on larger counts than in "
             "training, so it does not add modulo 3. Whether it looks counts up is open."
             if short
             else "It passes every test."

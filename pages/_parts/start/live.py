@@ -23,10 +23,7 @@ RECORDED = "add-113"  #: played where training is not allowed
 RUN, FRAME, PLAYING = "start_run", "start_frame", "start_playing"  #: keys of the session
 FIRST = 8  #: steps below show nothing yet and are skipped
 LEARNED = 0.99
-CAPTION = (
-    "Left: every sum $a + b$. Middle: the numbers, on circles of frequency $k$ that the network rotates to add. Right: test accuracy counts "
-    "only sums outside training."
-)
+CAPTION = "The network rotates the circles to add; $k$ is a circle's frequency, beside its share of the embedding. Test accuracy counts only sums outside training."
 
 
 def config() -> RunConfig:
