@@ -54,8 +54,8 @@ def abstract() -> str:
         f"explain {added['logit_variance_explained']:.1%} of the variance of its logits. Rotate the circles, and the answer shifts by exactly the "
         f"chosen amount on {added['steering_accuracy']:.2%} of inputs.\n\n"
         f"Of {len(primes)} transformers trained to tell primes by their digits, {passed} pass every test for summing the digits' residues "
-        f"(remainders) modulo 3; in all of them, residues explain at least {explained:.1%} of the digits' contributions. They look the total up "
-        f"instead of computing with it: on totals absent from training, the first one's AUC against multiples of 3 is {unseen:.2f}, near chance. "
+        f"(remainders) modulo 3; in all of them, residues explain at least {explained:.1%} of the digits' contributions. They look the total up: "
+        f"on totals absent from training, the first one's AUC against multiples of 3 is {unseen:.2f}, near chance. "
         f"From labels alone, none gets past the factor {deepest}."
     )
 
@@ -64,8 +64,7 @@ with st.container(horizontal_alignment="center"), st.container(width=COLUMN):
     write.number_figures()
     write.title("Asked for primes, it sums the digits' residues")
     write.caption(
-        "Noah Syrkis's draft *Mechanistic Interpretability on Irreducible Unsigned-Integer Identifiers*, implemented, tested and rewritten. "
-        "Every number comes from a shipped run."
+        "Noah Syrkis's draft *Mechanistic Interpretability on Irreducible Unsigned-Integer Identifiers*, implemented, tested and rewritten."
     )
     if available("add-113", *SEEDS):
         with st.container(border=True):

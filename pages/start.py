@@ -19,8 +19,7 @@ PATH: tuple[tuple[str, str, str, dict[str, object]], ...] = (
 
 write.title("Watch a network learn to add")
 write.text(
-    "A small transformer trains on some of the sums modulo a prime. First it memorizes them. Then it learns to add, and gets the other "
-    "sums right too."
+    "A small transformer trains on some of the sums modulo a prime. First it memorizes them. Then it learns to add."
 )
 live.show()
 write.subheader("Look inside in ten minutes", anchor="path")

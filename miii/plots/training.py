@@ -191,7 +191,7 @@ def answers_over_training(correct: Mapping[int, Bool[Tensor, " examples"]], task
     named = {
         f"step {step}: {right.double().mean().item():.0%} correct": gaps[step][0] for step, right in correct.items()
     }
-    return panels(named, labels, colors, title="Correct and wrong answers over training", row="a", column="b")
+    return panels(named, labels, colors, title="Answers over training", row="a", column="b")
 
 
 def _with_gaps(

@@ -47,7 +47,7 @@ def turned(caption: str) -> None:
             cell(
                 steering_of_the_adder,
                 stamp=stamp("add-113"),
-                alt="Share of predictions that shift by s, and the control.",
+                alt="Predictions that shift by s, and the control.",
                 caption=caption,
             )
 
@@ -77,7 +77,7 @@ def section() -> None:
     cell(
         power_of_the_adder,
         stamp=stamp("add-113"),
-        alt="Share of power of each frequency in the embedding over training.",
+        alt="Power of each frequency in the embedding.",
         caption=f"Of the waves in its {run.task().d_vocab_out} token vectors, only frequencies {join_names(list(map(str, keys)))} remain. Other seeds "
         "pick others.",
     )
@@ -96,9 +96,9 @@ def section() -> None:
     astray(formula_of("add-113").formula)
     write.text(
         f"""
-Such a formula peaks at $c = a + b$ whatever it is fitted to, so its accuracy proves nothing. What counts is that it explains
-**{found["logit_variance_explained"]:.1%}** of the variance on the other half of the pairs. Steering gives causal evidence: rotate the network's circles
-by the angle of *s*, and it predicts *a + b + s*. As a control, we rotate as many other planes.
+Such a formula peaks at $c = a + b$ whatever it is fitted to, so its accuracy proves nothing. But it explains
+**{found["logit_variance_explained"]:.1%}** of the variance on the other half of the pairs. The causal test is steering: rotate the circles
+by the angle of *s*, and the network predicts *a + b + s*; rotate other planes, and the prediction stays.
 """
     )
     write.table(
@@ -142,5 +142,5 @@ def circles(strongest: list[str], steps: list[int]) -> None:
         stamp=stamp("add-113"),
         width="content",
         alt=f"The tokens on the circles of frequencies {', '.join(strongest)}.",
-        caption="Each dot is a token $n$ in the plane of one frequency $k$. Color: $kn \\bmod p$, its place on a perfect circle.",
+        caption="Each dot is a token $n$ in the plane of frequency $k$. Its color, $kn \\bmod p$, is its place on a perfect circle.",
     )

@@ -34,7 +34,7 @@ could add.
     write.text(
         """
 In a **symbolic** model, every part has a meaning; in a **sub-symbolic** one, meaning is spread over numbers. Mechanistic interpretability
-translates the second into the first, by hand (Nanda et al.) or automatically (Conmy et al.).
+translates the second into the first.
 """
     )
     link("symbolic", "One function both ways: Symbolic")
@@ -47,7 +47,7 @@ goes around $k$ times while $n$ goes around once. To add, it rotates, and rotati
 $$\cos w_k (a + b) = \cos w_k a\, \cos w_k b - \sin w_k a\, \sin w_k b.$$
 
 A network that embeds $a$ and $b$ as waves can form these products with attention and neurons. It then sums $\cos w_k(a + b - c)$ over a few
-frequencies, which is largest at $c = a + b$. One hand points vaguely; several together point at one hour.
+frequencies; the sum is largest at $c = a + b$.
 """
     )
     with st.expander("Glossary", icon=":material/menu_book:"):

@@ -24,8 +24,8 @@ def chapter() -> None:
 **What it means.** Less than the draft claims. No network discovers sieving from labels alone: beyond 3, the places need different weights. With extra
 targets, a network sieves further, so capacity is not the limit.
 
-**What to doubt.** The networks are small, and the seeds few. The bounds are our choice, and networks just above and just below them differ little. A
-circuit depends on the corruption that found it. A probe shows what can be read, not what is used, so steering and interchange decide.
+**What to doubt.** The networks are small, and the seeds few. The bounds are our choice; networks just above and below differ little. A circuit depends
+on the corruption that found it. A probe shows what can be read, not what is used.
 """
     )
     with st.expander(

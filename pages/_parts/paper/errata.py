@@ -46,10 +46,10 @@ def digits() -> Erratum:
     agree = sum(a == b for a, b in zip(printed, truth, strict=True))
     return Erratum(
         "Section 3.1 and Table 1",
-        '"The dataset consists of four-digit integers", and Table 1 shows 10001 to 99999.',
+        '"Four-digit integers"; Table 1 shows 10001 to 99999.',
         f"The table has {' or '.join(map(str, sorted(wide)))} digits, and only endings 1, 3, 7 and 9. {four[1]:,} of {four[0]:,} four-digit integers are "
         f"prime, and {five[1]:,} of {five[0]:,} five-digit ones.",
-        f"Counted by a sieve; {agree} of {len(printed)} printed labels are correct.",
+        f"{agree} of {len(printed)} printed labels are correct.",
     )
 
 
@@ -105,7 +105,7 @@ def program() -> Erratum:
     return Erratum(
         "Section 2, the program",
         "`xor(a, b, c)` is *not all and not none*.",
-        "That is *not all equal*. Xor of three inputs is true if an odd number is true. Equation 3, which should do the same, takes two inputs.",
+        "That is *not all equal*; xor of three inputs is true if an odd number is. Equation 3 takes two inputs.",
         f"Of {len(printed)} inputs, it agrees with *not all equal* on {equal} and with xor on {odd}.",
     )
 
@@ -165,13 +165,13 @@ def rest() -> list[Erratum]:
         Erratum(
             "Section 3.2",
             "The model is in the style of GAIA-1 (reference 8).",
-            "GAIA-1 predicts tokens of interleaved frames. One label for one integer needs no such model.",
+            "GAIA-1 predicts interleaved frames. One label needs no such model.",
             "Section 4.4.",
         ),
         Erratum(
             "Abstract and section 4",
             '"We show that the model has learned to perform modular addition."',
-            "The draft's results are placeholders. On primes, most networks sum residues modulo 3, but look the total up.",
+            "Most networks on primes sum residues modulo 3, but look the total up.",
             "Section 4.2.",
         ),
     ]

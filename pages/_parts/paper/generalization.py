@@ -17,7 +17,7 @@ NAMES = {
     "residue": "whole classes modulo 97",
     "range": "the upper half",
     "longer": "integers of six digits",
-    "withheld": "the total 1-2-2",
+    "withheld": "residue counts 1-2-2",
     "shuffled": "shuffled labels",
 }
 
@@ -89,7 +89,7 @@ def section() -> None:
     trials, changed = analysis.experience.load(place), place.stat().st_mtime
     write.text(
         """
-Random held-out integers may be too similar to training integers, so we leave out whole groups:
+Random held-out integers may be too easy, so we leave out whole groups:
 """
     )
     cell(
@@ -99,23 +99,21 @@ Random held-out integers may be too similar to training integers, so we leave ou
         caption=f"{carried(trials)} Points: medians; lines: ranges over seeds.",
     )
     short_table(splits(trials), "splits", hide_index=True)
-    write.text(
-        "**Experience.** A program learns if it improves with experience (Mitchell). How many examples does it take?"
-    )
+    write.text("**Experience.** A program learns if it improves with experience (Mitchell):")
     cell(
         experience_of_the_adders,
         stamp=changed,
-        alt="Training and test accuracy of addition by training pairs.",
+        alt="Accuracy by number of training pairs.",
         caption="Every adder memorizes its pairs; with enough pairs, it generalizes.",
     )
     cell(
         experience_of_the_primes,
         stamp=changed,
-        alt="Held-out AUC of primes by training integers.",
-        caption="Bands: range over seeds.",
+        alt="Held-out AUC by number of training integers.",
+        caption="Bands show the range over seeds.",
     )
     write.text(
-        f"**Activations.** The draft has both a sigmoid and a ReLU. Median test accuracy of addition modulo 59 from half of the pairs: "
+        f"**Activations.** The draft has both a sigmoid and a ReLU. Median test accuracy of addition modulo 59: "
         f"{activations(trials)}."
     )
     link("train", "Train with other splits: Train", task="primes")

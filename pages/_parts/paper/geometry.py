@@ -67,8 +67,8 @@ def addition() -> None:
                 every=4,
                 stamp=stamp("add-113"),
                 alt="Held-out R² of the best rotation by step and site.",
-                caption="We shift one operand, fit one rotation to the activations of some pairs, and test it on others. Controls: a random "
-                "permutation instead of the shift, and step 0.",
+                caption="After a shift of one operand, how well does a single rotation, fitted on some pairs, move the activations of others? "
+                "Controls: a random permutation, and step 0.",
             )
     with _on_request("Where the neurons bend", "bends") as part:
         if part.open:
@@ -76,9 +76,9 @@ def addition() -> None:
             cell(
                 regions_of_the_adder,
                 stamp=stamp("add-113"),
-                alt="Linear pieces around each circle, trained and untrained.",
-                caption=f"The {len(keys)} circles that the network uses (dashed) have many linear pieces, the others almost none. Untrained, all "
-                "are alike. Exact counts, mean over *b*.",
+                alt="Linear pieces around each circle.",
+                caption=f"The {len(keys)} circles that the network uses (dashed) have many linear pieces, the others almost none. Untrained, all are "
+                "alike. Means over *b*.",
             )
 
 
@@ -94,7 +94,7 @@ def primes() -> None:
                 regions_of_the_primes,
                 stamp=stamp("primes-10"),
                 width="content",
-                alt="Evidence on the plane of residues, lines where neurons switch, and totals.",
+                alt="Evidence on the plane of residues.",
                 caption=f"The evidence dips at multiples of 3, but only where integers have totals (points). Lines: where neurons switch. "
                 f"{trained.neurons} neurons cut the plane into {trained.regions:,} linear pieces ({untrained.regions:,} untrained).",
             )
@@ -108,8 +108,7 @@ def information() -> None:
     run = runs.shipped("primes-10", Primes)
     exact = analysis.information.exact(run.task_config)
     write.text(
-        "**Mutual information**, exact over all integers: single digits say nothing about $n$ mod 3, four digits almost nothing. The last digit "
-        "says most about *prime*."
+        "**Mutual information**, exact: four digits say almost nothing about $n$ mod 3. The last digit says most about *prime*."
     )
     short_table(exact.rename(columns={"of": "of at most"}).round(4), "bits-exact", hide_index=True)
     found = bits_at("primes-10", run.steps[-1])

@@ -7,17 +7,16 @@ from miii.analysis import sieve
 TERMS: dict[str, dict[str, str]] = {
     "The network": {
         "logits": r"the scores of all answers before $\mathrm{softmax}$, minus their mean",
-        "residual stream": "the sum of everything written to a position so far; `resid_mid` is after attention, `resid_post` after the neurons",
+        "residual stream": "the sum of everything written to a position; `resid_mid` is after attention, `resid_post` after the neurons",
         "`mlp_post`, `mlp_out`": "the neurons after their ReLU, and what they write",
         "loss": "cross-entropy in nats",
     },
     "Waves": {
         "key frequency": analysis.keys.RULE.partition(";")[0],
-        "active frequency": "in Syrkis's later preprint, power in the neurons more than two standard deviations above the step's mean (its text), or "
-        "share over time more than one above the overall mean (its code)",
+        "active frequency": "power in the neurons two standard deviations above the step's mean, or share over time one above the overall mean",
     },
     "Causal tests": {
-        "steering": "rotate the planes that hold the sum, or for primes exchange one digit's contribution; does the prediction follow?",
+        "steering": "rotate the sum, or for primes exchange one digit's contribution; does the prediction follow?",
         "interchange": "copy another input's coordinates in the $q - 1$ directions in which residues differ; does the prediction flip?",
         "edge": "the output of one component (embedding, head, neurons) as input of another",
         "faithfulness": r"$(m(C) - m(\emptyset)) / (m(\mathrm{all}) - m(\emptyset))$ for the logit difference $m$ of a circuit $C$",

@@ -3,14 +3,13 @@
 import pandas as pd
 
 from miii import RunConfig, runs
-from miii.analysis import multitask, sieve
+from miii.analysis import sieve
 from miii.analysis.modular import criteria as bounds
 from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS
 from miii.tasks.primes import SIEVED
 from miii.tasks.task import GROKKED
 from pages._kit import write
 from pages._parts.paper.parts import link, short_table
-from pages._tasks.residues.inside import SOLVED
 
 #: The runs of the paper, and what each was asked for.
 RUNS = {
@@ -64,11 +63,6 @@ def criteria() -> pd.DataFrame:
             "formula: pairs outside the fit; steering: all pairs",
         ),
         (
-            "memorized",
-            f"training accuracy ≥ {bounds.TRAINED:.0%}, test < {bounds.NOT_GENERALIZED:.0%}",
-            "and not modular addition",
-        ),
-        (
             "sieves by 3",
             f"AUC ≥ {SIEVED[0]:.2f}, against multiples of 3 ≥ {SIEVED[1]:.2f}",
             "validation set",
@@ -82,18 +76,12 @@ def criteria() -> pd.DataFrame:
         (
             "adds digits modulo q",
             "the same, and sees q on totals absent from training (else: looks the total up)",
-            "sums moved beyond training, or withheld totals",
+            "sums moved, or withheld totals",
         ),
         (
             "circuit",
             f"{sieve.FAITHFUL:.0%} of the logit difference",
-            "fewest edges, ranked by patching (large graphs: EAP-IG); fresh examples",
-        ),
-        ("task solved", f"test accuracy ≥ {SOLVED:.1%}", "all residues at once"),
-        (
-            "head attends to one digit",
-            f"≥ {multitask.ONE_DIGIT:.0%} of its attention to digits",
-            "mean over all numbers",
+            "fewest edges, by patching (large graphs: EAP-IG)",
         ),
     ]
     return pd.DataFrame(rows, columns=["term", "condition", "measured"])
@@ -105,17 +93,15 @@ def chapter() -> None:
     write.text(
         """
 **Data.** An integer is its digits and a final `?`, where the answer is read; a pair is *a*, *b*, `=`. Splits are random. Except for primes, the test
-split chose the recipe, so test figures are optimistic. Unlike the draft, we keep integers that end in an even digit or 5, to expose networks that
-read only the last digit.
+split chose the recipe, so test figures are optimistic. Unlike the draft, we keep integers that end in an even digit or 5.
 """
     )
     link("data", "The data, and Table 1: Data", task="primes")
-    write.text("**Networks and training.** All are transformers with ReLU and without norms:")
+    write.text("**Networks.** Transformers with ReLU and without norms:")
     short_table(recipes().rename_axis("setting"), "recipes")
     write.text(
         """
-**Controls.** Every measure has one, such as an untrained network, shuffled labels, or rotations of other planes. Networks with hand-set weights test
-the measures themselves.
+**Controls.** Every measure has one, such as an untrained network, shuffled labels, or rotations of other planes.
 
 **Criteria.** The same bounds hold for all networks:
 """

@@ -103,8 +103,7 @@ def frames() -> None:
     held, context = found["held_out"], found["context"]
     write.text(
         """
-**In the style of GAIA-1**, a world model that writes frames of tokens, ours writes $[+d][\\text{digits}][\\text{prime?}]$: a step, the next integer
-and its label.
+**In the style of GAIA-1**, a network writes frames $[+d][\\text{digits}][\\text{prime?}]$: a step, the next integer and its label.
 """
     )
     ahead = found["rollout"]
@@ -175,7 +174,7 @@ $150^3$. But $150 = 2 \\cdot 3 \\cdot 5 \\cdot 5$, so the last coordinate shows 
     cell(
         composites_found,
         stamp=(runs.homes()[1] / "sparse" / "grid" / "report.json").stat().st_mtime,
-        alt="Recall on composites of two networks and of trial division.",
+        alt="Recall on composites.",
         caption=f"Neither network gets beyond its last digit. Recall on {found.n_test:,} held-out integers is {found.test.composites:.3%} on the grid and "
         f"{digits.test.composites:.3%} in base 210, whose last digit also reveals 7.",
     )
@@ -190,14 +189,14 @@ def architectures() -> None:
     alike = every[every[ADDS] == every["seeds"]]
     write.text(
         """
-**Adding on circles needs neither skips nor norms.** All blocks and mixers get the same task, split and budget, with five seeds each:
+**Adding on circles needs neither skips nor norms.** All architectures get the same task, split, budget and five seeds:
 """
     )
     cell(
         explained_by_architecture,
         stamp=(home / ARCHITECTURES).stat().st_mtime,
-        alt="Variance explained by the formula, by architecture.",
+        alt="Variance explained, by architecture.",
         caption=f"{len(every)} of {len(summary)} architectures grok with every seed. Of these, {join_names([f'*{name}*' for name in alike['architecture']])} get the verdict "
-        "*modular addition* with every seed. Median and range.",
+        "*modular addition* each time. Median and range.",
     )
     link_details("compare", comparison="add-113")

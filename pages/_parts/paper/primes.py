@@ -94,8 +94,6 @@ def circuit_table(found: dict[str, dict[str, Any]], name: str) -> None:
     table(
         frame,
         f"circuits-{name}",
-        faithfulness="Share of the logit difference recovered",
-        without="The same with the circuit corrupted",
     )
     with st.expander("Every edge", icon=":material/share:"):
         edges = [(question, edge, worth) for question, each in found.items() for edge, worth in each["edges"].items()]
@@ -112,14 +110,14 @@ def section() -> None:
     assert result is not None
     write.text(
         """
-**It detects the factor 3 and no other.** Most integers are composite, so accuracy says little. Instead we ask, for each factor, whether primes get
-more evidence than composites with this smallest prime factor:
+**It detects the factor 3 and no other.** Most integers are composite, so accuracy says little. For each factor, do primes
+get more evidence than composites with this smallest prime factor?
 """
     )
     cell(
         sieving_of_the_primes,
         stamp=stamp("primes-10"),
-        alt="ROC AUC over the steps: of all, and by smallest prime factor.",
+        alt="ROC AUC over the steps, by smallest prime factor.",
         caption=f"Multiples of 3 are separated by step {result['grokked_at']}; 7, 11 and 13 stay at chance. On all held-out integers, the ROC AUC is "
         f"{primes['roc_auc']:.3f}; trial division by 2, 3 and 5 has {primes['oracle_auc_and_base']['3']:.3f}"
         + _beside(primes)
@@ -132,9 +130,9 @@ more evidence than composites with this smallest prime factor:
             plane_of_digits,
             stamp=stamp("primes-10"),
             width="content",
-            alt="Dots for digits, by place and residue modulo 3: three clusters.",
+            alt="Digits by place and residue modulo 3: three clusters.",
             caption=f"One square per place, in the two directions in which residues differ most ({plane.share:.0%} of the variance). The last place "
-            "shows only digits in which large primes end.",
+            "has only endings of primes.",
         )
     with right:
         write.text(
@@ -153,16 +151,12 @@ equal residue add nearly equal vectors. If the network summed the digits themsel
     cell(
         by_network,
         stamp=stamp("primes-10"),
-        alt="Explained, interchange and steering of each network, with controls and bounds.",
-        caption="Held-out integers. Orange: the bounds of chapter 3.",
+        alt="Evidence of each network, with controls and bounds.",
+        caption="Orange marks the bounds of chapter 3. All values are on held-out integers.",
     )
     table(
         frame,
         "addition-modulo-3",
-        explained="Share of the variance of digits' contributions",
-        interchange="Predictions that flip with another integer's residue plane",
-        steering="Predictions that flip with another residue of one digit",
-        probe="Best held-out R² at any site",
     )
     totals = math.comb(task.width + 2, 2)
     inside, outside = (primes["generalization"]["3"][where] for where in ("inside", "outside"))
@@ -198,8 +192,7 @@ def circuits(primes: dict[str, Any]) -> None:
         read_by_circuits,
         stamp=stamp("primes-10"),
         alt="Effects of each digit as key and as value.",
-        caption="Circuit 1 reads the last digit, mostly as a **key**, which draws attention. Circuit 2 reads all digits, mostly as **values**, which "
-        "add to the sum.",
+        caption="Circuit 1 reads the last digit, mostly as a **key**, which draws attention. Circuit 2 reads all digits as **values**, which add up.",
     )
     with st.container(horizontal=True):
         link("circuits", "The edges of the adder: Circuits", run="add-113")
@@ -214,14 +207,14 @@ def depth(fraction: float) -> None:
     asked = runs.shipped("primes-10-assisted", miii.Primes).task_config
     write.text(
         f"""
-**Deeper only with help.** 3 is the easiest factor, since all places weigh the same. From labels alone, no network of ours in base 10 gets further.
-With the residues modulo {join_names(list(map(str, asked.residues)))} as extra targets, a two-layer network does:
+**Deeper only with help.** 3 is the easiest factor: all places weigh the same. From labels alone, no network of ours in base 10 gets further. With
+the residues modulo {join_names(list(map(str, asked.residues)))} as extra targets, a two-layer network does:
 """
     )
     cell(
         depth_of_sieve,
         stamp=stamp("primes-10-assisted"),
-        alt="AUC by smallest prime factor, from labels alone and assisted.",
+        alt="AUC by smallest prime factor.",
         caption=f"Sieve depth is {alone['sieve_depth']} from labels alone and {assisted['sieve_depth']} assisted; ROC AUC {alone['roc_auc']:.3f} and "
         f"{assisted['roc_auc']:.3f}. The lower end of the 95% interval must reach the dashed line.",
     )
@@ -247,9 +240,7 @@ def by_base() -> None:
     found = analysis.sieve.auc_by_base(analysis.sieve.load_runs(path))
     seen = found[found["seen"]]
     plain = found[found["order"] == 1]
-    counts = join_names([f"{q} in {len(bases)}" for q, bases in seen.groupby("q")])
     write.text(
-        f"**Other bases.** In short runs over {found['base'].nunique()} bases, labels alone reveal {len(seen)} of {len(found)} pairs of base and "
-        f"factor: {counts or 'none'} of the bases. Where the base is 1 modulo the factor, so that all places weigh the same, they reveal "
-        f"{int(plain['seen'].sum())} of {len(plain)}."
+        f"**Other bases.** Short runs from labels alone detect {len(seen)} of {len(found)} pairs of base and factor, and {int(plain['seen'].sum())} of "
+        f"the {len(plain)} in which all places weigh the same."
     )

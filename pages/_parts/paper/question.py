@@ -101,9 +101,9 @@ def learn() -> None:
     weights = sum(value.numel() for value in run.weights().values())
     write.text(
         f"""
-Now take a **network**: a formula with {weights:,} adjustable numbers, random at first. Two **tokens** go in, such as *17* and *108*, which
-mean nothing to it; one of {task.p} answers comes out. **Training** adjusts the numbers on {task.train_fraction:.0%} of all {task.p**2:,} sums modulo
-{task.p}; the rest is held out. Does the network memorize, or find the rule?
+Now take a **network**: a formula with {weights:,} adjustable numbers, random at first. Two **tokens** go in, such as *17* and *108*; one of {task.p}
+answers comes out. **Training** adjusts the numbers on {task.train_fraction:.0%} of all {task.p**2:,} sums modulo {task.p}; the rest is held out. Does
+the network memorize, or find the rule?
 """
     )
     steps = moments(rows, run.steps)
@@ -122,18 +122,18 @@ mean nothing to it; one of {task.p} answers comes out. **Training** adjusts the 
             stamp=stamp("add-113"),
             width="content",
             alt=f"All sums at the steps {', '.join(map(str, steps))}: correct or wrong, by split.",
-            caption="The same training: each cell is a sum.",
+            caption="The same training, sum by sum.",
         )
     write.text(
-        "First it memorizes. Then, with no new data, it answers sums that it has never seen: **grokking**. The phases overlap in this fast recipe; "
-        "with that of Nanda et al., they lie thousands of steps apart:"
+        "First it memorizes. Then, with no new data, it answers sums that it has never seen: **grokking**. With the slower recipe of "
+        "Nanda et al., thousands of steps lie between:"
     )
     if available("add-113-literature"):
         slow = runs.shipped("add-113-literature").rows()
         cell(
             accuracy_with_the_literature_s_recipe,
             stamp=stamp("add-113-literature"),
-            alt="Training and test accuracy with the literature's recipe.",
+            alt="Training and test accuracy over the steps.",
             caption=f"Training accuracy reaches {MOMENTS[-1]:.0%} at step {first(slow, 'train_accuracy', MOMENTS[-1])['step']:,}, test accuracy at "
             f"step {first(slow, 'test_accuracy', MOMENTS[-1])['step']:,}. One seed.",
         )
@@ -163,13 +163,13 @@ def primes() -> None:
     write.subheader("What has a clock to do with primes?", anchor="digits")
     write.text(
         r"""
-Add an integer's digits on a clock of **three** hours. The hand returns to 0 exactly for multiples of 3, because 10, 100 and 1,000 all leave
-remainder 1. With a weight for each place, this works for every other prime $q$. An integer with digits $d_i$ is divisible by $q$ if
+Add an integer's digits on a clock of **three** hours. The hand ends at 0 exactly for multiples of 3, because 10, 100 and 1,000 leave remainder 1.
+With a weight for each place, every prime $q$ has such a clock: digits $d_i$ form a multiple of $q$ if
 
 $$\sum_i d_i\, (10^i \bmod q) \equiv 0 \pmod q.$$
 
 So **to recognize primes is to add, modulo one prime after another**. We train a network on the digits of half of the five-digit integers,
-labeled prime or not. Does it discover addition? Accuracy cannot tell, because memory could give the same answers. So we look inside.
+labeled prime or not. Does it discover addition? Memory could be as accurate, so we look inside.
 """
     )
     try_a_number()
@@ -201,7 +201,7 @@ def try_a_number() -> None:
         f"*prime* is **{signed(evidence)}**; it is {truth}."
     )
     write.caption(
-        "Evidence: the network's score for *prime* minus that for *composite*. It is negative even for primes; what counts is that primes score higher."
+        "Evidence is the score for *prime* minus that for *composite*: negative even for primes, but higher than for composites."
     )
 
 

@@ -36,8 +36,8 @@ def section() -> None:
     task, last = run.task_config, run.rows()[-1]
     write.text(
         """
-Hofstadter's puzzle needs the same arithmetic. Which strings can be derived from MI by four rules? Those whose number of I's is **not divisible by 3**.
-We train a network without positions on strings, labeled theorem or not:
+Hofstadter asks which strings can be derived from MI by four rules. The answer needs the same arithmetic: those whose number of I's is **not divisible
+by 3**. We train a network without positions on labeled strings:
 """
     )
     left, right = st.columns(2, gap="medium")
@@ -69,8 +69,8 @@ We train a network without positions on strings, labeled theorem or not:
     write.text(
         f"Verdict: *{found['verdict']}*. "
         + (
-            f"It falls short on {join_names(short)}. It represents the count of I's as a share of the string and fails on larger counts than in "
-            "training, so it does not add modulo 3. Whether it looks counts up is open."
+            f"It falls short on {join_names(short)}. It represents I's as a share of the string and fails on counts beyond training, so "
+            "it does not add modulo 3. Whether it looks counts up is open."
             if short
             else "It passes every test."
         )

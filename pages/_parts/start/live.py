@@ -23,7 +23,7 @@ RECORDED = "add-113"  #: played where training is not allowed
 RUN, FRAME, PLAYING = "start_run", "start_frame", "start_playing"  #: keys of the session
 FIRST = 8  #: steps below show nothing yet and are skipped
 LEARNED = 0.99
-CAPTION = "The network rotates the circles to add; $k$ is a circle's frequency, beside its share of the embedding. Test accuracy counts only sums outside training."
+CAPTION = "To add, the network rotates the circles ($k$: frequency; percentage: share of the embedding). Test sums are outside training."
 
 
 def config() -> RunConfig:
@@ -53,8 +53,8 @@ def curves(name: str, step: int) -> Chart:
 
 
 FIGURES: tuple[tuple[Callable[..., Chart], str], ...] = (
-    (right, "All sums: correct or wrong, by split."),
-    (strongest, "Numbers as dots on the strongest circles."),
+    (right, "All sums, correct or wrong."),
+    (strongest, "Numbers on the strongest circles."),
     (curves, "Training and test accuracy by step."),
 )
 
@@ -155,7 +155,7 @@ def sentence(train: float, test: float) -> str:
     """Describe what the network can do."""
     numbers = f"Training accuracy {train:.0%}, test accuracy {test:.0%}."
     if test >= LEARNED:
-        return f"{numbers} It adds numbers that it never saw together: it has **grokked**."
+        return f"{numbers} It adds pairs that it never saw: it has **grokked**."
     if train >= LEARNED:
         return f"{numbers} It begins to generalize." if test > 0.5 else f"{numbers} It has memorized the training sums."
     return numbers
