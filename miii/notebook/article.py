@@ -18,6 +18,8 @@ h2 { margin-top: 2.5rem; line-height: 1.25; }
 figure { margin: 1.5rem 0; }
 figcaption p { display: inline; }
 math { font-size: 1.05em; }
+mtd[columnalign="right"] { text-align: right; }
+mtd[columnalign="left"] { text-align: left; }
 .charts { display: grid; gap: 1rem; grid-template-columns: minmax(0, 1fr); }
 .chart, .text, math[display="block"] { overflow-x: auto; }
 .chart.vega-embed { width: 100%; box-sizing: border-box; }

@@ -78,10 +78,12 @@ class Table:
 
     Args:
         frame: shown without its index.
+        prose: its text is Markdown, and not measured alone; without it, text is shown literally.
     """
 
     frame: "pd.DataFrame"
     title: str = ""
+    prose: bool = False
 
 
 @dataclass(frozen=True)

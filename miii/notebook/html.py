@@ -21,7 +21,7 @@ from miii.notebook.cells import Figure, Page, Table, Text
 from miii.notebook.cite import bibtex
 from miii.notebook.formulas import mathml
 from miii.notebook.source import source
-from miii.plots.style import FLUID, Chart
+from miii.plots.style import FLUID, Chart, wrapped
 
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").use(dollarmath_plugin, double_inline=True)
 MARKDOWN.add_render_rule("math_inline", lambda self, tokens, i, options, env: mathml(tokens[i].content))
@@ -113,7 +113,10 @@ def _figure(figure: Figure) -> dict[str, Any]:
 def spec(chart: Chart) -> dict[str, Any]:
     """Return a chart's Vega-Lite specification; full-width charts fill their column."""
     made: dict[str, Any] = chart.to_dict()
-    return made | {"width": "container"} if made.get("autosize") == FLUID.to_dict() else made
+    if made.get("autosize") != FLUID.to_dict():
+        return made
+    title = made.get("title")
+    return made | {"width": "container"} | ({"title": wrapped(title)} if isinstance(title, str) else {})
 
 
 def _embedded(value: Mapping[str, Any]) -> Markup:

@@ -12,13 +12,24 @@ NOTE = "Measured at export; the code does not recompute it."
 
 
 def markdown(table: Table) -> str:
-    """Return the title, the table and a note on the source of its numbers."""
+    """Return the title, the table and, unless it is prose, a note on the source of its numbers."""
     frame = table.frame
     header = [_text(name) for name in frame.columns]
-    rows = [[_text(value) for value in row] for row in frame.head(ROWS).itertuples(index=False, name=None)]
+    text = _prose if table.prose else _text
+    rows = [[text(value) for value in row] for row in frame.head(ROWS).itertuples(index=False, name=None)]
     lines = [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
-    note = NOTE if len(frame) <= ROWS else f"{NOTE} The first {ROWS} of {len(frame):,} rows."
-    return "\n\n".join(part for part in (table.title and f"**{table.title}**", "\n".join(lines), f"*{note}*") if part)
+    note = (
+        ""
+        if table.prose
+        else f"*{NOTE}*"
+        if len(frame) <= ROWS
+        else f"*{NOTE} The first {ROWS} of {len(frame):,} rows.*"
+    )
+    return "\n\n".join(part for part in (table.title and f"**{table.title}**", "\n".join(lines), note) if part)
+
+
+def _prose(value: Any) -> str:
+    return " ".join(value.replace("|", "\\|").split()) if isinstance(value, str) else _text(value)
 
 
 def _text(value: Any) -> str:

@@ -1,5 +1,6 @@
 """One palette for both themes: color-blind safe (Okabe and Ito), with a contrast of at least 3 : 1 on both."""
 
+import textwrap
 from typing import Any, Final
 
 import altair as alt
@@ -28,6 +29,7 @@ VIRIDIS: Final = _colors(
     "1f988b1fa08822a8842ab07f35b77943bf7154c56866cc5d7ad1518fd744a5db36bcdf27d2e21be9e51afde725"
 )
 BLUE_ORANGE: Final = _colors("134b852f78b35da2cb9dcae1d2e5eff2f0ebfce0bafbbf74e8932fc5690d994a07")
+LINE, BOLD = 40, 7.5  #: most characters in a title's line on a phone, and pixels of its letter
 HEIGHT = 240  #: default height in pixels
 
 # Width and height set the size of the plot itself; Streamlit's theme would subtract title and legend.
@@ -47,6 +49,17 @@ def clicked(name: str, *fields: str) -> alt.Parameter:
     The chart needs a fixed name, since Altair's default name changes with the data.
     """
     return alt.selection_point(name=name, fields=list(fields), on="click", toggle=False)
+
+
+def wrapped(title: str, room: str = "containerSize()[0]") -> str | dict[str, Any]:
+    """Return a title that wraps where the chart is too narrow for it.
+
+    Args:
+        room: pixels of the place, as a Vega expression.
+    """
+    if len(title) <= LINE:
+        return title
+    return {"text": {"expr": f"{room} < {BOLD * len(title)} ? {textwrap.wrap(title, LINE)} : {title!r}"}, "limit": 0}
 
 
 def top_legend(**options: Any) -> alt.Legend:

@@ -1,7 +1,6 @@
 """Draw a chart on a page: computed once, sent repeatedly, with selectable points."""
 
 import json
-import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -10,13 +9,12 @@ import pandas as pd
 import pyarrow as pa
 import streamlit as st
 
-from miii.plots.style import CANVAS, Chart
+from miii.plots.style import CANVAS, Chart, wrapped
 
 Width = Literal["stretch", "content"]
 CONFIG = {"legend": {"orient": "top", "labelLimit": 320}, "axisY": {"labelFlush": False}}
-LINE = 40  #: most characters in a title's line on a phone
 PHONE = 350  #: width of a chart on a phone, in pixels
-BOLD, LETTER, SYMBOL, AXIS = 7.5, 6.5, 26, 100  #: pixels of a title's and a label's letter, a legend's symbol, an axis
+LETTER, SYMBOL, AXIS = 6.5, 26, 100  #: pixels of a label's letter, a legend's symbol, an axis
 Chosen = Callable[[dict[str, Any]], None]
 Pick: TypeAlias = tuple[str, Chosen] | Mapping[str, Chosen]
 
@@ -55,10 +53,8 @@ def _fit(spec: dict[str, Any]) -> None:
     spec["config"] = {**spec.get("config", {}), **CONFIG}
     title = spec.get("title")
     fixed = spec.get("autosize", {}).get("type") == "pad"  # such a chart may be narrower than its place
-    if isinstance(title, str) and len(title) > LINE:
-        room = "windowSize()[0] - 32" if fixed else "containerSize()[0]"
-        narrow = f"{room} < {BOLD * len(title)}"
-        spec["title"] = {"text": {"expr": f"{narrow} ? {textwrap.wrap(title, LINE)} : {title!r}"}, "limit": 0}
+    if isinstance(title, str):
+        spec["title"] = wrapped(title, "windowSize()[0] - 32" if fixed else "containerSize()[0]")
     for color in () if fixed else _legends(spec):
         names = [str(name) for name in color["scale"]["domain"]]
         widths = [LETTER * len(name) + SYMBOL for name in names]

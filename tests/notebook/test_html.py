@@ -146,6 +146,13 @@ def test_formulas_lose_links_and_styles_and_broken_ones_are_code():
         assert mathml(broken) == f"<code>{escape(broken)}</code>"
 
 
+def test_formulas_keep_their_lines_and_spaces():
+    lines = str(mathml(r"\begin{aligned} y \approx{}& \cos w \\ &+ c \end{aligned}", block=True))
+    assert lines.count("<mtr>") == 2
+    assert '<mi>cos</mi><mspace width="0.167em" />' in lines
+    assert mathml(r"2 \pmod{3}").count('stretchy="false"') == 2
+
+
 def test_a_fluid_chart_fills_its_column():
     bars = alt.Chart(pd.DataFrame({"n": [1]})).mark_bar().encode(x="n:Q")
     assert spec(bars.properties(autosize=FLUID))["width"] == "container"

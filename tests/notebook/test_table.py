@@ -24,6 +24,11 @@ def test_a_table_stands_below_its_title_and_is_one_to_a_reader_of_markdown():
     assert "<td>a|b</td>\n<td>0.1235</td>" in html
 
 
+def test_a_table_of_prose_keeps_its_markdown():
+    written = markdown(Table(pd.DataFrame({"claim": ["**no**, $a|b$"], "n": [3]}), prose=True))
+    assert written.splitlines() == ["| claim | n |", "| --- | --- |", "| **no**, $a\\|b$ | 3 |"]
+
+
 def test_a_missing_value_is_a_dash_and_a_long_table_is_cut():
     frame = pd.DataFrame({"grokked at": [None, 3], "share": [float("nan"), 1e-7], "adds": [True, None]})
     assert markdown(Table(frame)).splitlines()[2:4] == ["| – | – | True |", "| 3 | 1e-07 | – |"]

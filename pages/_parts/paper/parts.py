@@ -77,6 +77,6 @@ def table(frame: pd.DataFrame, name: str, form: str = "%.3f", **said: str) -> No
 def short_table(frame: pd.DataFrame, name: str, says: str = "The numbers of this table", **options: Any) -> None:
     """Show a short table with a CSV download; a named index becomes its first column."""
     whole = frame.reset_index() if frame.index.name else frame
-    write.record(Table(whole))
+    write.record(Table(whole, prose=True))
     st.table(frame, border="horizontal", **options)
     csv(lambda: whole, name, says)

@@ -126,7 +126,7 @@ def line(number: str, reference: tuple[str, int, str, str]) -> str:
     """One reference."""
     text, year, arxiv, said = reference
     link = f" [arXiv {arxiv}]({ARXIV}{arxiv})." if arxiv else ""
-    return f"{number} {text}, {year}.{link}" + (f" :gray[{said[0].upper()}{said[1:]}.]" if said else "")
+    return f"{number} {text}, {year}.{link}" + (f" {said[0].upper()}{said[1:]}." if said else "")
 
 
 def chapter() -> None:
