@@ -22,7 +22,7 @@ write.text(
     "A small transformer trains on some of the sums modulo a prime. First it memorizes them. Then it learns to add."
 )
 live.show()
-write.subheader("Look inside in ten minutes", anchor="path")
+st.subheader("Look inside in ten minutes", anchor="path")  # not for exports, which have no links
 with st.container(key="path"):
     for number, (page, heading, text, query) in enumerate(PATH, 1):
         with st.container(border=True):

@@ -13,13 +13,14 @@ TERMS: dict[str, dict[str, str]] = {
     },
     "Waves": {
         "key frequency": analysis.keys.RULE.partition(";")[0],
-        "active frequency": "power in the neurons two standard deviations above the step's mean, or share over time one above the overall mean",
+        "active frequency": "power in the neurons more than two standard deviations above the step's mean, or share over time more than one above the overall mean",
     },
     "Causal tests": {
         "steering": "rotate the sum, or for primes exchange one digit's contribution; does the prediction follow?",
         "interchange": "copy another input's coordinates in the $q - 1$ directions in which residues differ; does the prediction flip?",
         "edge": "the output of one component (embedding, head, neurons) as input of another",
         "faithfulness": r"$(m(C) - m(\emptyset)) / (m(\mathrm{all}) - m(\emptyset))$ for the logit difference $m$ of a circuit $C$",
+        "without": "the same for all edges but the circuit's",
         "probe": "a ridge regression from an activation to $\\cos$ and $\\sin$ of $2\\pi n/q$",
     },
     "Primes": {

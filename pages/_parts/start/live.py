@@ -148,7 +148,7 @@ def _draw(run: runs.Run, step: int) -> None:
                 key=f"start-{make.__name__}",
                 width="stretch" if make is curves else "content",
             )
-            write.record(Figure(make, arguments, alt, ""))
+            write.record(Figure(make, arguments, alt, alt))
 
 
 def sentence(train: float, test: float) -> str:
