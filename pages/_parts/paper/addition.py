@@ -78,7 +78,7 @@ def section() -> None:
         power_of_the_adder,
         stamp=stamp("add-113"),
         alt="Power of each frequency in the embedding.",
-        caption=f"Of the waves in its {run.task().d_vocab_out} token vectors, only frequencies {join_names(list(map(str, keys)))} remain. Other seeds "
+        caption=f"Of the waves in the network's {run.task().d_vocab_out} token vectors, only frequencies {join_names(list(map(str, keys)))} remain. Other seeds "
         "pick others.",
     )
     circles(sorted(found["frequency_power"], key=found["frequency_power"].get, reverse=True)[:CIRCLES], run.steps)
@@ -87,7 +87,7 @@ def section() -> None:
         link_details("neurons", run="add-113")
     write.text(
         f"""
-**A few cosines approximate its {run.task().d_vocab_out ** 3:,} logits.** For each key frequency, we fit the strongest waves on half of the pairs:
+**A few cosines approximate the network's {run.task().d_vocab_out ** 3:,} logits.** For each key frequency, we fit the strongest waves on half of the pairs:
 """
     )
     terms = formula_of("add-113").formula.latex_terms()

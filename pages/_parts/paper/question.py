@@ -201,7 +201,7 @@ def try_a_number() -> None:
         f"*prime* is **{signed(evidence)}**; it is {truth}."
     )
     write.caption(
-        "Evidence is the score for *prime* minus that for *composite*: negative even for primes, but higher than for composites."
+        "Evidence is the score for *prime* minus that for *composite*: negative even for primes, but mostly higher than for composites."
     )
 
 
