@@ -10,11 +10,9 @@ startup.run_app_first()
 
 write.title("Attention")
 write.text(
-    r"""
-The answer is read at the last token, which learns of the other tokens only through attention,
-$z = \mathrm{softmax}\left(q k^\top / \sqrt{d_\mathrm{head}}\right) v$: each head takes a weighted mean of the tokens' values $v$. The
-weights are its **pattern**. To sum its
-tokens, a network should attend to all of them about equally.
+    """
+The answer is read at the last token, which learns of the others only through attention: each head takes a weighted mean of the
+tokens. The weights are its **pattern**.
 """
 )
 

@@ -17,9 +17,8 @@ startup.run_app_first()
 write.title("Circuits")
 write.text(
     """
-A network is a graph: each part (embedding, head, MLP) adds its output to the **residual stream**, from which later parts read. To **corrupt** an
-edge is to replace its value by that for another pair with another answer. The edges whose corruption changes the logits most form
-the **circuit**.
+Each part (embedding, head, MLP) adds its output to the **residual stream**, from which later parts read. To **corrupt** such an edge
+is to replace its value by that for a pair with another answer. The edges that change the logits most form the **circuit**.
 """
 )
 
@@ -55,15 +54,12 @@ if run.config.model.plain:
     edges.show(run, step, positions(task))
 else:
     write.info(
-        f"{name} has no edge graph: edges do not add up in {run.config.model.block} blocks with {run.config.model.mixer}. Activation patching "
-        "still works.",
+        f"{name} has no edge graph: edges do not add up in {run.config.model.block} blocks with {run.config.model.mixer}.",
         icon="info",
     )
 
 write.header("Which activations carry the answer?", anchor="patching")
-by_head = st.toggle(
-    "Head by head", key="by-head", bind="query-params", help="Patches single heads instead of all heads at once"
-)
+by_head = st.toggle("Head by head", key="by-head", bind="query-params")
 with st.spinner("Patching every activation …", show_time=True):
     sweep = patched(name, step)
 cell(
@@ -73,10 +69,9 @@ cell(
     by_head=by_head,
     places=positions(task),
     width="content",
-    alt="Share of the logit difference that each clean activation recovers in a corrupted run, by site and position.",
-    caption="The corrupted run is the network on another pair. Each cell patches one activation of the clean run into it: 1 recovers the answer, 0 "
-    "changes nothing. The logit difference "
-    f"is {sweep.clean:.3g} in the clean run and {sweep.corrupt:.3g} in the corrupted one; if they hardly differ, the shares mean little.",
+    alt="Share of the logit difference that each clean activation recovers, by site and position.",
+    caption="Each cell patches one clean activation into the network on another pair: 1 recovers the answer, 0 changes nothing. The logit "
+    f"difference is {sweep.clean:.3g} clean and {sweep.corrupt:.3g} corrupted; if they hardly differ, the shares mean little.",
 )
 
 write.header("Along which paths?", anchor="paths")
@@ -95,7 +90,7 @@ receiver = st.selectbox(
     key="receiver",
     bind="query-params",
     width=260,
-    help="The part that reads; senders are all earlier parts",
+    help="The part that reads",
 )
 site, layer, head = receivers[receiver]
 cell(
@@ -107,8 +102,8 @@ cell(
     head=head,
     places=positions(task),
     width="content",
-    alt=f"Share of the logit difference recovered on the direct path to {receiver}, by sender and position.",
-    caption="Only the direct path from sender to receiver is patched; all others stay corrupted.",
+    alt=f"Share recovered on the direct path to {receiver}, by sender and position.",
+    caption="Only the direct path from sender to receiver is patched.",
 )
 
 write.header("Which frequencies does the answer need?", anchor="frequencies")
@@ -118,5 +113,5 @@ cell(
     name=name,
     step=step,
     alt="Loss with each frequency removed from the logits.",
-    caption="For each frequency, all waves of that frequency in a or b are removed from the logits. The taller the bar, the more the answer depends on it.",
+    caption="The taller the bar, the more the answer depends on waves of this frequency in a or b.",
 )

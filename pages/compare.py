@@ -44,8 +44,8 @@ def measured(name: str, stamp: float) -> ComparedRun:
 write.title("Compare")
 write.text(
     """
-Which parts of a transformer matter? Each architecture is a **block** (how skips and norms wire the parts) with a **mixer** (how
-positions exchange information: attention, convolution or recurrence). All learn the same task with the same split and step budget.
+Each architecture is a **block** (how skips and norms wire the parts) with a **mixer** (how positions exchange information). All learn
+the same task with the same split and step budget.
 """
 )
 
@@ -60,7 +60,7 @@ chosen = st.segmented_control(
     required=True,
     key="comparison",
     bind="query-params",
-    help=f"{findings.ABOUT} Or your own runs on one task, split and budget.",
+    help=findings.ABOUT,
 )
 
 
@@ -91,7 +91,7 @@ def choose_own() -> list[ComparedRun]:
         default=alike(names)[:3],
         key="runs",
         bind="query-params",
-        help="Finished runs on modular arithmetic or primes that share task, batch size and steps",
+        help="Finished runs that share task, batch size and steps",
     )
     opened = [runs.open(name) for name in wanted]
     analysis.compare.check_terms([(run.name, analysis.compare.terms(run.config)) for run in opened])
@@ -116,6 +116,9 @@ summary = analysis.compare.summary(frame.assign(architecture=frame["run"]) if ch
 known = [
     name for name in (*findings.TRAINING, *MEASURES) if name in summary and name != ADDS and summary[name].notna().any()
 ]
+
+if chosen != OWN:
+    write.text(findings.finding(str(chosen), summary))
 
 write.header("All architectures", anchor="table")
 write.table(
@@ -146,8 +149,8 @@ else:
         learning_curves,
         comparison=str(chosen),
         stamp=(home / f"{chosen}.jsonl").stat().st_mtime,
-        alt="Median and range over seeds of the test accuracy by step, colored by architecture.",
-        caption="Lines: medians over seeds; bands: ranges. Click an architecture in the legend to isolate it; click elsewhere to reset.",
+        alt="Median and range over seeds of the accuracy by step and architecture.",
+        caption="Click an architecture in the legend to isolate it.",
     )
 
 write.header("What they compute", anchor="measures")
@@ -159,7 +162,6 @@ measure = worded[
         index=known.index("explained") if "explained" in known else 0,
         key="measure",
         bind="query-params",
-        help="One value per run" if chosen == OWN else "Median and range over seeds",
         width=320,
     )
 ]
@@ -174,9 +176,6 @@ else:
         alt=f"{measure} by architecture: median and range over seeds.",
         caption=findings.caption(measure),
     )
-if chosen != OWN:
-    write.text(findings.finding(str(chosen), summary))
-
 write.header("Valid combinations", anchor="pairs")
 write.text("Blocks that shape an attention matrix need attention; all others take any mixer.")
 grid = pd.DataFrame(

@@ -18,13 +18,12 @@ startup.run_app_first()
 write.title("Formula")
 write.text(
     r"""
-If the network adds modulo $p$ on circles, its $p^3$ logits are a handful of cosines:
+If the network adds modulo $p$ on circles, its $p^3$ logits are a few cosines, with $w_k = 2 \pi k / p$:
 
-$$\mathrm{logit}(c \mid a, b) \approx \sum_k \alpha_k \cos\left(\tfrac{2 \pi k}{p} (a + b - c) + \varphi_k\right).$$
+$$\mathrm{logit}(c \mid a, b) \approx \sum_k \alpha_k \cos\left(w_k (a + b - c) + \varphi_k\right).$$
 
-We test this. For each key frequency of $c$ (one that stands out in the logits; see Fourier), the formula takes the strongest of **all**
-waves in $(a, b)$. So a network that computes something else gets another formula, or a poor fit. It is fitted on half of the pairs
-and scored on the other half.
+Nothing forces the fit to be a sum: at each key frequency $k$ (see Fourier), it takes the strongest of **all** waves in $(a, b)$. It is
+fitted on half of the pairs and scored on the other half.
 """
 )
 
@@ -95,15 +94,15 @@ if report.adds:
 elif report.verdict == "memorized":
     write.box(
         "warning",
-        f"**Memorized**: at step {step} the network answers {report.train_accuracy:.1%} of its training pairs and "
-        f"{report.test_accuracy:.1%} of the test pairs correctly. It is not shown to add: {report.reason}.",
+        f"**Memorized**: at step {step}, {report.train_accuracy:.1%} of the training pairs and {report.test_accuracy:.1%} of the test "
+        f"pairs are correct. Addition is not shown: {report.reason}.",
         "inventory_2",
     )
 else:
-    write.box("info", f"**None**: at step {step} the network is not shown to add: {report.reason}.", "help")
+    write.box("info", f"**None**: at step {step}, addition is not shown: {report.reason}.", "help")
 if not relabelled.natural:
     write.caption(
-        f"In the formula, a stands for {relabelled.names[0]}, b for {relabelled.names[1]} and c for "
+        f"Here, a is {relabelled.names[0]}, b is {relabelled.names[1]} and c is "
         + (f"the logarithm of the answer to base {relabelled.base}. " if relabelled.base else "the answer. ")
         + (f"{report.left_out} pairs with a zero factor are left out." if report.left_out else "")
     )
@@ -125,17 +124,15 @@ write.table(
     name="verdict-evidence",
 )
 write.caption(
-    "All must pass. “One sum” counts the operands in the one combination that all terms share. The last two bounds are baselines that steering must "
-    "beat: a straight move between two answers' means, and rotation of random planes."
+    "“One sum” counts the operands in the combination that all terms share. The last two bounds are baselines: a straight move between "
+    "two answers' means, and random planes."
     + ("" if report.train_accuracy is not None else " The training split is unknown, so memorization cannot be tested.")
 )
 write.text(
-    f"**Certificate**: the formula and its largest residual prove {report.certified:.1%} of all pairs correct. In fact, "
-    f"{report.accuracy:.1%} are."
+    f"**Certificate**: the formula proves {report.certified:.1%} of all pairs correct; {report.accuracy:.1%} are."
 )
 write.caption(
-    "The residual is the logits minus the formula. All pairs with one answer are proven together if the formula's margin over every wrong answer "
-    "exceeds their largest residual (after arXiv 2412.03773)."
+    "The pairs with one answer are proven if the formula's margin exceeds their largest residual (after arXiv 2412.03773)."
 )
 
 write.header("The formula", anchor="formula")
@@ -159,19 +156,16 @@ if fit.formula.terms:
         icon=":material/download:",
         type="tertiary",
         on_click="ignore",
-        help="The formula as a SymPy expression, all digits",
+        help="All digits",
     )
 else:
-    write.text(
-        "The network has no key frequency at this step, so the formula is **0** and explains nothing. Reason: "
-        f"{choice.why_none}."
-    )
+    write.text(f"The formula is **0**, since the network has no key frequency at this step: {choice.why_none}.")
 
 write.header("Run the formula instead of the network", anchor="instead")
 write.text(
     r"""
-A sum of $\cos w_k(a + b - c)$ with positive amplitudes peaks at $c = a + b$ whatever it was fitted to, so its accuracy is no
-evidence; the variance that it explains is. Compare the same fit on an earlier snapshot.
+A sum of $\cos w_k(a + b - c)$ with positive amplitudes always peaks at $c = a + b$, so its accuracy is no evidence. The variance that
+it explains is: compare an earlier snapshot.
 """
 )
 earlier = [at for at in run.steps if at < step]
@@ -186,7 +180,7 @@ if earlier:
             earlier,
             value=other,
             key=f"other-{name}-{step}",
-            help="Starts at the last one below 50% test accuracy",
+            help="By default, the last one below 50% test accuracy",
         )
 else:
     write.caption("There is no earlier snapshot.")
@@ -206,8 +200,8 @@ if keys:
     )
     divergence = " and ".join(f"{found.kl:.3g} nats at step {at}" for at, found in columns.items())
     write.caption(
-        f"KL divergence from the network to the formula: {divergence}. Loss of the formula at step {step}: {fit.loss:.3g} nats; "
-        f"of the network: {report.loss:.3g}."
+        f"KL divergence from the network to the formula: {divergence}. Loss at step {step}: {fit.loss:.3g} nats (formula), "
+        f"{report.loss:.3g} (network)."
     )
 else:
     write.caption("No key frequency, so no formula.")
@@ -221,22 +215,18 @@ if relabelled.full:
         step=step,
         other=other,
         alt="Stacked bars of the logits' variance by kind of wave.",
-        caption=f"“The formula's waves” are waves in {asked} − c at the key frequencies of step {step}; “the sum” is {asked}. “The sum, uneven "
-        "across answers” is a function of it that differs between answers. The part that depends on the answer alone "
-        f"({report.constant_share:.1%} of the squared logits at step {step}) is left out.",
+        caption=f"“The sum” is {asked}; “uneven across answers” is a function of it that differs between answers. The part that depends on the "
+        f"answer alone ({report.constant_share:.1%} of the squared logits at step {step}) is left out. With a balanced split, the formula "
+        "explains more (docs/LOG.md).",
     )
 else:
     write.caption(f"{relabelled.names[0]} takes some values twice, so the logits have no full grid of waves.")
-write.caption(
-    "A random split gives some answers more training pairs than others. With a balanced split (an option on Train), the formula explains more (docs/LOG.md)."
-)
 
 write.header("Steer it", anchor="steering")
 write.text(
     rf"""
-Steering is the causal test. In the output of the last MLP, regression finds for each key frequency $k$ the plane of $\cos$ and $\sin$ of
-$w_k$ times {added}. Rotate these planes by $w_k s$ and nothing else: if the formula is right, the network answers {added} + s. Rotating
-as many planes of other frequencies must change nothing.
+This is the causal test. In the last MLP's output, regression finds the plane of $\cos$ and $\sin$ of $w_k$ times {added}. Rotate it by
+$w_k s$ for every key $k$: if the formula is right, the answer becomes {added} + s.
 """
 )
 if keys:
@@ -246,9 +236,9 @@ if keys:
             name=name,
             step=step,
             alt="Share of pairs whose answer shifts by s, for every s, and the control.",
-            caption=f"The answer shifts by s on {report.steering_accuracy:.2%} of pairs (mean over s; worst {report.steering_minimum:.2%}). Control: "
-            f"{report.steering_control:.2%} keep the answer {added}. Baselines: {report.steering_chord:.2%} with a straight move, "
-            f"{report.steering_random:.2%} with random planes.",
+            caption=f"The answer shifts by s on **{report.steering_accuracy:.2%}** of pairs (mean over s; worst {report.steering_minimum:.2%}). "
+            f"With planes of other frequencies, {report.steering_control:.2%} keep the answer. Baselines: {report.steering_chord:.2%} with a "
+            f"straight move, {report.steering_random:.2%} with random planes.",
         )
     if st.toggle("Turn one answer", key="turn", bind="query-params", help="Runs the network in your browser"):
         live.show(name, step, stamp_of(run))

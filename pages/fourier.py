@@ -27,7 +27,7 @@ if own is not None:
 write.text(
     r"""
 A network that learns to add modulo $p$ places its tokens on a few circles (Nanda et al.). On the circle of **frequency** $k$,
-token $n$ sits at the angle $w_k n$ with $w_k = 2 \pi k / p$, so adding numbers is adding angles:
+token $n$ is at the angle $w_k n$, with $w_k = 2 \pi k / p$. Adding numbers is then adding angles:
 $\cos w_k(a+b) = \cos w_k a \cos w_k b - \sin w_k a \sin w_k b$.
 """
 )
@@ -128,7 +128,6 @@ chosen = st.pills(
     default=sorted([str(k) for k in strongest if str(k) in shown][:3], key=int),
     key="circles",
     bind="query-params",
-    help="Which circles to draw, each in the plane of its cosine and sine",
 )
 clicked = str(st.session_state.get("k") or st.query_params.get("k"))  # its field is further down
 asked = [int(clicked)] if clicked in map(str, strongest) else []
@@ -148,15 +147,11 @@ choice = find_keys(name, step)
 relabelled, order = choice.relabelling, choice.aligned(run.task())[0]
 reordered = relabelled.full and not relabelled.natural
 write.caption(
-    f"The {len(embedding(name, step))} operands in the plane of each frequency, "
+    f"The {len(embedding(name, step))} operands in the plane of each frequency, colored by $k n$ mod "
+    + (f"${relabelled.m}$, where $n$ is **{relabelled.names[0]}**. " if reordered else "$p$. ")
+    + "On a circle, the colors follow in order, like hours on a clock."
     + (
-        f"in the order of **{relabelled.names[0]}** and colored by $k n$ mod ${relabelled.m}$ with $n$ = {relabelled.names[0]}. "
-        if reordered
-        else "colored by $k n$ mod $p$. "
-    )
-    + "If they form a circle, the colors follow in order, like hours on a clock."
-    + (
-        f" The network adds {relabelled.words(choice.multipliers)}: it reads them at {order.names[0].removesuffix('a')}k and "
+        f" The network adds {relabelled.words(choice.multipliers)}: it reads the operands at {order.names[0].removesuffix('a')}k and "
         f"{order.names[1].removesuffix('b')}k."
         if order is not relabelled and relabelled.natural
         else ""
@@ -184,18 +179,18 @@ if angled:
                 alt="The angle of each token against k n mod p; on a circle all lie on the line.",
             )
     measured = (measured_angles(name, *at) for at in ((step, angled[0]), (step, weakest), (run.steps[0], angled[0])))
-    found, weak, untrained = (f"{each.r2:.3f}".replace("-", "\u2212") for each in measured)
+    found, weak, untrained = (f"{each.r2:.3f}" for each in measured)
     write.caption(
-        f"Tokens at their angles lie on a straight line: **R² {found}** at k = {angled[0]}, against {weak} at the weakest frequency and "
-        f"{untrained} at step {run.steps[0]}. Each angle is read in a plane fitted to the other half of the tokens."
+        f"On the line, a token is at its angle: **R² {found}** at k = {angled[0]}, against {weak} at the weakest frequency and {untrained} at "
+        f"step {run.steps[0]}. Planes are fitted to the other half of the tokens."
     )
 
 write.header("Which frequencies does the embedding use?", anchor="spectrum")
 if reordered:
     write.caption(
-        f"Operands are ordered by {relabelled.names[0]} and answers by {relabelled.answer}"
-        + (f", logarithms to base {relabelled.base}" if relabelled.base else "")
-        + ": in this order, the network adds."
+        f"In the order of {relabelled.names[0]} and {relabelled.answer}"
+        + (f" (base {relabelled.base})" if relabelled.base else "")
+        + ", the network adds."
     )
 share = sum(spectrum.power[k - 1].item() for k in keys)
 listed = ", ".join(map(str, keys)) or "none"
@@ -210,11 +205,10 @@ cell(
     name=name,
     step=step,
     pick=("frequency", look_closer),
-    alt="Cosine and sine amplitudes of the embedding by frequency, with key frequencies marked.",
+    alt="Amplitudes of the embedding by frequency, with key frequencies marked.",
     caption=f"**Key frequencies at step {step}: {listed}**"
-    + (f", with {share:.0%} of the embedding's power (its mean left out)." if keys else f": {choice.why_none}.")
-    + f" {analysis.keys.RULE}"
-    + f" Gini coefficient of the amplitudes: {gini:.2f} (0: all equal; near 1: one dominates).",
+    + (f", with {share:.0%} of the embedding's power without its mean." if keys else f": {choice.why_none}.")
+    + f" {analysis.keys.RULE} Gini coefficient: {gini:.2f} (near 1 if one dominates).",
 )
 
 with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -224,14 +218,14 @@ with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         len(spectrum.power),
         None,
         "k",
-        "Click a bar or type a frequency to see its circle above",
+        "Shows its circle above",
     )
     if k is not None:
         links.to("neurons", f"Its neurons (k = {k})", ":material/hub:", frequency=str(k))
 if k is not None:
     write.text(
-        f"Frequency {k} has {spectrum.power[k - 1].item():.1%} of the embedding's power: amplitude "
-        f"{spectrum.cos_norm[k - 1].item():.2f} for the cosine, {spectrum.sin_norm[k - 1].item():.2f} for the sine."
+        f"Frequency {k} has {spectrum.power[k - 1].item():.1%} of the power: amplitude {spectrum.cos_norm[k - 1].item():.2f} in the cosine, "
+        f"{spectrum.sin_norm[k - 1].item():.2f} in the sine."
     )
 
 write.header("Which frequencies does it write to the logits?", anchor="neuron-logit")
@@ -240,9 +234,9 @@ cell(
     neuron_logit_spectrum,
     name=name,
     step=step,
-    alt="Cosine and sine amplitudes of the neuron-logit map by frequency.",
-    caption=r"$W_L = W_\mathrm{out} W_U$ maps the last block's neurons to logits; this is its spectrum over the answers $c$. "
-    f"Gini coefficient {gini_written:.2f}; effective rank (exp of the entropy of its singular values) {rank_written:.1f} of {len(all_written)}.",
+    alt="Amplitudes of the neuron-to-logit map by frequency.",
+    caption=r"The map is $W_\mathrm{out} W_U$ of the last block. "
+    f"Gini coefficient {gini_written:.2f}; effective rank (exp of the singular values' entropy) {rank_written:.1f} of {len(all_written)}.",
 )
 
 write.header("Which products of waves does it compute?", anchor="products")
@@ -257,10 +251,11 @@ site = st.selectbox(
     key="site",
     bind="query-params",
     width=260,
-    help="Its power, summed over all components",
 )
 if not order.full:
-    write.caption(f"This figure needs all pairs of {order.names[0]} and {order.names[1]}; this task leaves some out.")
+    write.caption(
+        f"This task leaves out some pairs of {order.names[0]} and {order.names[1]}; the figure needs them all."
+    )
 elif analysis.grid.MIN_P <= p <= LIMIT:
     single = products(name, step, site).single()
     most = [int(k) + 1 for k in single.argsort(descending=True)[:5]]
@@ -272,9 +267,9 @@ elif analysis.grid.MIN_P <= p <= LIMIT:
         site=site,
         width="content",
         alt=f"Power of {site} by frequency in a and in b.",
-        caption="Row and column 0 hold waves in one operand. The diagonal holds products of waves of one frequency, which make up "
+        caption="Row and column 0 hold waves in one operand; the diagonal holds products of one frequency, which make up "
         + ("$\\cos w_k(a+b)$. " if order.natural else f"waves in {order.words((1, 1))}. ")
-        + f"Strongest frequencies: {told}.",
+        + f"Strongest: {told}.",
     )
 else:
     write.caption(f"p must be from {analysis.grid.MIN_P} to {LIMIT} for products of waves (got {p}).")
@@ -285,7 +280,7 @@ cell(
     name=name,
     stamp=len(run.steps),
     alt="Heatmap of each frequency's share of power by snapshot.",
-    caption="Random weights hold all frequencies about equally. As a network learns to add, a few take over.",
+    caption="Random weights hold all frequencies about equally; in a network that learns to add, a few take over.",
 )
 
 write.header("How many directions does it use?", anchor="rank")
@@ -295,5 +290,5 @@ cell(
     name=name,
     step=step,
     alt="Singular values of the embedding, descending.",
-    caption=f"{few} of {len(values)} directions hold 99% of the variance over tokens; the effective rank is {rank:.1f}. Each circle needs two directions.",
+    caption=f"{few} of {len(values)} directions hold 99% of the variance; the effective rank is {rank:.1f}. Each circle needs two.",
 )

@@ -21,9 +21,8 @@ startup.run_app_first()
 write.title("Neurons")
 write.text(
     r"""
-$\cos w_k(a+b)$ is made of products of waves in $a$ and $b$, and a nonlinear neuron that reads $\cos w_k a + \cos w_k b$
-approximates their product. So if the network adds, each neuron should have **one frequency**, read both operands at some
-**phase**, and write to the logits at the sum of those phases.
+A neuron that reads $\cos w_k a + \cos w_k b$ approximates their product, from which $\cos w_k(a+b)$ is made. So if the network adds,
+each neuron should have **one frequency**, and write to the logits at the sum of the **phases** that it reads.
 """
 )
 
@@ -40,14 +39,13 @@ added, numbers = order.words(multipliers), order.names == ("a", "b")
 phase = in_words(*multipliers).replace("a", r"\varphi_a").replace("b", r"\varphi_b")
 if not numbers:
     write.caption(
-        f"Operands are ordered by **{order.names[0]}** and **{order.names[1]}**, answers by **{order.answer}**: in this order, a network "
-        f"that adds has one frequency in each neuron. The phases $\\varphi_a$, $\\varphi_b$ and $\\varphi_c$ are those of these waves."
-        + (f" Logarithms are to base {order.base}." if order.base else "")
+        f"Operands are ordered by **{order.names[0]}** and **{order.names[1]}**, answers by **{order.answer}**"
+        + (f", logarithms to base {order.base}" if order.base else "")
+        + ". In this order, a network that adds has one frequency in each neuron."
     )
 elif {abs(multiplier) for multiplier in multipliers} != {1}:
     write.caption(
-        f"The task is ${added}$: its neurons have different frequencies in $a$ and $b$, so none counts as single-frequency, and "
-        "phases are not meaningful."
+        f"In ${added}$, neurons have different frequencies in $a$ and $b$: none counts as single-frequency, and phases mean nothing."
     )
 if run.config.model.n_layers > 1:
     write.caption(f"The neurons are those of the last block, {run.config.model.n_layers - 1}.")
@@ -116,15 +114,14 @@ cell(
     by_angle=by_angle,
     width="content",
     pick=("neuron", one_neuron.choose),
-    alt=f"The activation of every live neuron over {order.names[0]} and {order.names[1]}, grouped by frequency, in order of phase.",
-    caption=f"One tile per neuron: its activation, with {order.names[0]} downward and {order.names[1]} to the right, each tile on its own color scale. "
-    + (f"{neurons.dead} dead neurons are left out. " if neurons.dead else "")
+    alt="Activation of every live neuron over all pairs, by frequency and phase.",
+    caption=f"Each tile is a neuron's activation over {order.names[0]} (down) and {order.names[1]} (right), on its own color scale. "
     + (
-        "By angle, every neuron of one frequency shows the same pattern, shifted by its phase."
+        "Neurons of one frequency show one pattern, shifted by phase. "
         if by_angle
-        else "Neurons of a group share a frequency; their phase grows from left to right."
+        else "Phase grows from left to right. "
     )
-    + " Click a tile to open that neuron [below](#neuron).",
+    + "Click a tile to open its neuron [below](#neuron).",
 )
 one_neuron.show(run, step, neurons)
 
@@ -134,25 +131,20 @@ with st.container(horizontal=True):
         "Live neurons",
         live,
         border=True,
-        help="Their variance over the pairs is above a millionth of the largest",
+        help="Variance over the pairs above a millionth of the largest",
     )
-    write.metric(
-        "Dead neurons",
-        neurons.dead,
-        border=True,
-        help="Nearly constant over the pairs",
-    )
+    write.metric("Dead neurons", neurons.dead, border=True)
     write.metric(
         "Single-frequency",
         f"{neurons.single_frequency:.0%}",
         border=True,
-        help=f"Live neurons with more than {SINGLE:.0%} of their variance in one frequency",
+        help=f"More than {SINGLE:.0%} of the variance in one frequency",
     )
     write.metric(
         "Phase agreement",
         f"{neurons.alignment[neurons.alive].mean():.3f}" if live else "–",
         border=True,
-        help="Mean cosine of the difference between phases read and written; 1 is perfect, 0 is chance",
+        help="Mean cosine of phase read minus phase written; 0 is chance",
     )
 
 
@@ -169,7 +161,7 @@ with left:
         step=step,
         pick=("frequency", look_at_frequency),
         alt="Live neurons by strongest frequency.",
-        caption=f"Single-frequency neurons: {listed}. Click a bar to see its neuron with the largest share [above](#neuron).",
+        caption=f"Single-frequency neurons: {listed}. Click a bar to open one [above](#neuron).",
     )
 with right:
     cell(
@@ -177,8 +169,8 @@ with right:
         name=name,
         step=step,
         alt="Histogram of each neuron's share of variance in its strongest frequency.",
-        caption=f"A neuron's share counts waves in {order.names[0]}, in {order.names[1]} and their products at one frequency. "
-        f"{neurons.single_frequency:.0%} of the neurons exceed {SINGLE:.0%}, the line.",
+        caption=f"{neurons.single_frequency:.0%} of the neurons exceed {SINGLE:.0%}, the line. The share counts waves in {order.names[0]}, in "
+        f"{order.names[1]} and their products.",
     )
 
 write.header("Do they write the phase they read?", anchor="phases")
@@ -186,8 +178,7 @@ u, v, c, total = (text.replace("log", r"\log") for text in (*order.names, order.
 write.text(
     rf"""
 A neuron that reads $\cos(w_k {u} + \varphi_a) + \cos(w_k {v} + \varphi_b)$ contains $\cos(w_k({total}) + {phase})$. If it writes
-$\cos(w_k {c} + \varphi_c)$ to the logits with $\varphi_c = {phase}$, it favors ${c} = {total}$. Neurons with many phases add up to
-a clean wave.
+$\cos(w_k {c} + \varphi_c)$ with $\varphi_c = {phase}$, it favors ${c} = {total}$.
 """
 )
 cell(
@@ -196,7 +187,7 @@ cell(
     step=step,
     pick=("neuron", one_neuron.choose),
     alt="Phase written minus phase read, by phase written, for single-frequency neurons.",
-    caption="On the line, a neuron writes exactly the phase it reads. Click a dot to see that neuron [above](#neuron)."
+    caption="On the line, a neuron writes the phase it reads. Click a dot to open its neuron [above](#neuron)."
     if found
     else "There are no single-frequency neurons at this step.",
 )
@@ -210,7 +201,7 @@ if found:
         required=True,
         key="silenced",
         bind="query-params",
-        help="mean: over all pairs; interchange: their values on another pair with another answer",
+        help="interchange: their values on a pair with another answer",
     )
     kind = kind or "mean"  # an empty value in the URL gives None
     cell(
@@ -219,7 +210,7 @@ if found:
         step=step,
         kind=kind,
         alt=f"Loss over all pairs with each cluster ablated ({kind}), log scale.",
-        caption="Bars start at the loss of the whole network: a long bar means that the network needs the cluster.",
+        caption="The longer the bar, the more the network needs the cluster.",
     )
 else:
     write.caption("There are no single-frequency neurons at this step.")
@@ -231,5 +222,5 @@ with st.spinner(f"Analyzing {len(run.steps)} snapshots …", show_time=True):
         name=name,
         stamp=len(run.steps),
         alt="Heatmap of each frequency's mean share of neuron variance, by snapshot.",
-        caption="Each row is a frequency: its share of a neuron's variance, averaged over live neurons.",
+        caption="Each row is a frequency's share of the variance, averaged over live neurons.",
     )

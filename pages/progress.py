@@ -16,9 +16,8 @@ startup.run_app_first()
 write.title("Progress")
 write.text(
     r"""
-Accuracy jumps; the circuit behind it grows gradually (Nanda et al.). To see it grow, we split the logits into the waves
-$\cos w_k(a+b)$ and $\sin w_k(a+b)$ of the key frequencies (or waves in the task's own sum) and the rest. **Restricted loss** keeps
-only the waves; **excluded loss** keeps only the rest.
+Accuracy jumps; the circuit behind it grows gradually (Nanda et al.). **Restricted loss** keeps only the logits' waves
+$\cos w_k(a+b)$ and $\sin w_k(a+b)$ at the key frequencies; **excluded loss** keeps only the rest.
 """
 )
 
@@ -55,7 +54,7 @@ write.text(
     f"**Key frequencies of the last snapshot: {', '.join(map(str, keys))}**, as waves in "
     f"{choice.relabelling.words(choice.multipliers)}."
     if keys
-    else f"**The last snapshot has no key frequency**: {choice.why_none}. So restricted loss keeps only the mean, and excluded loss excludes nothing."
+    else f"**The last snapshot has no key frequency**: {choice.why_none}. Restricted loss keeps only the mean; excluded loss excludes nothing."
 )
 if not run.task().split_known:
     write.caption("The training split is unknown, so losses are over all pairs and no phases are marked.")
@@ -65,27 +64,24 @@ with st.spinner(f"Measuring {len(run.steps)} snapshots …", show_time=True):
         name=name,
         step=step,
         snapshots=len(run.steps),
-        alt=f"Lines over the steps of the {len(run.steps)} snapshots of {name}.",
+        alt=f"Lines over {len(run.steps)} snapshots of {name}.",
     )
 
 write.header("How to read it", anchor="reading")
 error = measured(name, len(run.steps))["gradient_symmetricity_error"].max()
 write.text(
     r"""
-- **Phases**: *memorization* until the test loss peaks; *circuit formation* until it has halved; *cleanup* until 99% test
-  accuracy. A run that never reaches 99% training accuracy has none.
-- **Restricted loss** falls while the circuit forms, before the test loss does. If it ends below the full loss, the rest only
-  adds noise.
-- **Excluded loss** (training pairs) rises as memorization gives way to the circuit.
-- **Sum of squared weights** falls during cleanup, under weight decay.
-- **Gini coefficient** of the amplitudes: 0 if all frequencies are equal, near 1 if one dominates.
-- **Active frequencies**: neuron power above the snapshot's mean + 2 standard deviations (the text of Syrkis's later preprint), or
-  share over time above mean + 1 standard deviation of all snapshots (its code).
+- **Phases** (our own rule): *memorization* until the test loss peaks; *circuit formation* until it has halved; *cleanup* until 99%
+  test accuracy. A run below 99% training accuracy has none.
+- **Restricted loss** falls before the test loss. If it ends below the full loss, the rest only adds noise.
+- **Excluded loss** (training pairs) rises as the circuit replaces memorization.
+- **Sum of squared weights** falls during cleanup.
+- **Gini coefficient** of the amplitudes: near 1 if one frequency dominates.
+- **Active frequencies**: power above mean + 2 standard deviations of the snapshot (text of Syrkis's later preprint), or mean + 1 of all
+  snapshots (its code).
 - **Gradient symmetricity** (are $a$ and $b$ used alike?), **distance irrelevance** (does the correct logit ignore $a - b$?) and
-  **circularity** (are the embedding's principal components waves?) were designed to tell the “clock” from the “pizza” algorithm.
-  Later work disputes that there are just two. Symmetricity is a mean over """
-    f"{analysis.progress.TRIPLES:,} random triples, with a standard error of at most {error:.3f} here."
+  **circularity** (are the embedding's principal components waves?) were meant to tell “clock” from “pizza”; later work disputes that
+  there are just two. Symmetricity has a standard error of at most """
+    f"{error:.3f} here ({analysis.progress.TRIPLES:,} random triples)."
 )
-write.caption(
-    "Nanda et al. 2023 (arXiv 2301.05217), section 5; Zhong et al. 2023 (arXiv 2306.17844), section 4. The rule for the phases is our own."
-)
+write.caption("Nanda et al. 2023 (arXiv 2301.05217), section 5; Zhong et al. 2023 (arXiv 2306.17844), section 4.")

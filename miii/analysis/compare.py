@@ -49,7 +49,7 @@ MEASURES: dict[str, str] = {
     "steering": "share of answers that shift with the rotated planes; for primes: that flip with another residue",
     "single_frequency": "share of live neurons with more than 85% of their variance in one frequency (addition)",
     "gradient_symmetricity": "similarity of the gradients with respect to a and b, from Clock and Pizza (addition)",
-    "distance_irrelevance": "how little the correct logit depends on a - b, from Clock and Pizza (addition)",
+    "distance_irrelevance": "how little the correct logit depends on a − b, from Clock and Pizza (addition)",
     "attention_entropy": "entropy of attention from the last position, in nats, mean over heads and examples",
     "sieve_depth": "the largest prime up to which every factor is seen (primes)",
 }
@@ -57,7 +57,11 @@ MEASURES: dict[str, str] = {
 
 def label(name: str) -> str:
     """Return a label for a column of ``table``: "learned", since a network may learn its task without grokking."""
-    words = {"grokked_at": "learned at step", "seconds_to_grok": "seconds to that step"}
+    words = {
+        "grokked_at": "learned at step",
+        "seconds_to_grok": "seconds to that step",
+        "explained": "variance explained",
+    }
     return words.get(name, name.replace("_", " "))
 
 

@@ -68,11 +68,11 @@ BLOCKS: dict[BlockName, Wiring] = {
         norm="post", norm_kind="sphere", cosine=10.0,
     ),
     "value-skipinit": Wiring(
-        "no skip around attention, whose matrix is alpha I + beta A, initially the identity",
+        "no skip around attention, whose matrix is αI + βA, initially the identity",
         norm="pre", norm_kind="rms", shape="value-skipinit", skip=False,
     ),
     "shaped": Wiring(
-        "no skip around attention, whose matrix is alpha I + beta A - gamma C, initially the identity",
+        "no skip around attention, whose matrix is αI + βA − γC, initially the identity",
         norm="pre", norm_kind="rms", shape="shaped", skip=False,
     ),
     "sas": Wiring(
@@ -96,11 +96,11 @@ BLOCKS: dict[BlockName, Wiring] = {
 
 #: Descriptions of the mixers (equations 4 to 6 of the draft paper). All read values with W_V and write with W_O.
 MIXERS: dict[MixerName, str] = {
-    "attention": "softmax(Q K^T / sqrt d) V: weights depend on the tokens",
+    "attention": "softmax(QKᵀ/√d) V: weights depend on the tokens",
     "convolution": "a learned kernel over positions for each channel",
     "fourier-convolution": "convolution, computed as a product of spectra",
     "gru": "torch's gated recurrent unit",
-    "recurrence": "a linear recurrence, h <- a h + v, computed by a scan",
+    "recurrence": "a linear recurrence, h ← a h + v, computed by a scan",
     "mean": "the mean of all visible positions: a baseline without weights",
     "concatenation": "head i copies position i: the tokens side by side, without weights",
 }

@@ -63,11 +63,14 @@ def attention_by_position(weights: Float[Tensor, "head pos"], names: Sequence[st
     return alt.layer(*layers).properties(title="Attention from the last token", height=alt.Step(26), **fixed)
 
 
-def neuron_contributions(written: NeuronWrites, post: Float[Tensor, " neuron"], most: int = 12) -> Chart:
+def neuron_contributions(
+    written: NeuronWrites, post: Float[Tensor, " neuron"], most: int = 12, cyclic: bool = True
+) -> Chart:
     """Draw the neurons with the largest contributions, colored by the frequency that they write.
 
     Args:
         post: activations of all neurons.
+        cyclic: whether the answers are numbers modulo q; otherwise bars have one color.
 
     Source: ``analysis.follow.NeuronWrites``.
     """
@@ -77,7 +80,7 @@ def neuron_contributions(written: NeuronWrites, post: Float[Tensor, " neuron"], 
             "neuron": [f"neuron {i}" for i in strongest],
             "logits": written.added[strongest].tolist(),
             "activation": post[strongest].tolist(),
-            "k": written.frequency[strongest].tolist(),
+            "k": written.frequency[strongest].tolist() if cyclic else [0] * len(strongest),
             "share": written.share[strongest].tolist(),
         }
     )

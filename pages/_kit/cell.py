@@ -64,7 +64,7 @@ def cell(
             metrics, or the time of another file.
         pick: see ``draw``.
     """
-    stamp = _stamp(arguments), stamp
+    stamp, caption = (_stamp(arguments), stamp), write.signed(caption)
     values = [_named(str(value)) for key, value in arguments.items() if key not in MOVED]
     name = "-".join([make.__name__, *values])
     write.record(Figure(make, arguments, alt, caption))

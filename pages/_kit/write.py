@@ -4,6 +4,7 @@ Untrusted text (from a URL, a file, a run's name, an error) is plain: ``error``,
 ``header`` show it literally, and ``escaped`` protects it within Markdown.
 """
 
+import re
 from collections.abc import Callable
 from typing import Any, Literal, NoReturn
 
@@ -16,6 +17,15 @@ from pages._kit.downloads import csv
 
 RECORDED = "notes"  #: key of the recorded parts of the page
 OPEN = "notes_open"  #: whether the page is recording; fragment reruns record nothing
+
+
+#: code, formulas, and the hyphen in front of a number
+_SIGNS = re.compile(r"`[^`]*`|\$[^$]*\$|(?<![\w.=/-])-(?=\.?\d)")
+
+
+def signed(markdown: str) -> str:
+    """Write negative numbers with a true minus sign, outside code and formulas."""
+    return _SIGNS.sub(lambda found: "\u2212" if found[0] == "-" else found[0], markdown)
 
 
 NUMBERS = "figure_numbers"  #: numbers of the page's figures, by the name of their function; None if not numbered
@@ -84,12 +94,14 @@ def subheader(text: str, **options: Any) -> None:
 
 def text(markdown: str, **options: Any) -> None:
     """Show Markdown."""
+    markdown = signed(markdown)
     st.markdown(markdown, **options)
     record(Text(markdown))
 
 
 def caption(markdown: str, **options: Any) -> None:
     """Show a caption."""
+    markdown = signed(markdown)
     st.caption(markdown, **options)
     record(Text(markdown))
 
@@ -128,6 +140,7 @@ def latex(formula: str, **options: Any) -> None:
 
 def metric(label: str, value: object, **options: Any) -> None:
     """Show a number with a label."""
+    value = signed(value) if isinstance(value, str) else value
     st.metric(label, value, **options)  # type: ignore[arg-type]
     record(Text(f"**{label}**: {value}"))
 

@@ -51,7 +51,7 @@ def redirect(run: Run, shows: str, fits: Callable[[Run], bool]) -> NoReturn:
                 key="open_fitting",
                 on_click=st.session_state.update,
                 args=({RUN: name, STEP: None},),
-                help="Opens a shipped run that this page can show",
+                help="Opens a run that fits this page",
             )
         links.to(home.file, home.title, f":material/{home.icon}:")
     write.stop()

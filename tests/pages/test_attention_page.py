@@ -63,7 +63,7 @@ def test_contributions_are_the_library_s(zoo, see, index):
     run = zoo("adds")
     step, task = run.steps[index], run.task()
     parts = analysis.direct.contributions(run.model(step), task.tokens, task.labels)
-    said = caption(see("attention", run="adds", step=step), "the MLP ")
+    said = caption(see("attention", run="adds", step=step), "from the MLP").replace("−", "-")
     for number in (parts.total(), parts.of("head"), parts.of("MLP")):
         assert f"{number:.3g}" in said
     assert index == 0 or parts.of("head") == 0

@@ -68,14 +68,10 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
     write.header("QK and OV circuits", anchor="circuits")
     write.text(
         r"""
-    A head's four matrices act only in pairs. The **QK circuit** $W_E W_Q W_K^\top W_E^\top$ decides where the head attends: it
-    scores every token against every other. The **OV circuit** $W_E W_V W_O W_U$ gives what attending there adds to each logit.
+    The **QK circuit** $W_E W_Q W_K^\top W_E^\top$ scores every token against every other. The **OV circuit** $W_E W_V W_O W_U$ gives
+    what attending to a token adds to each logit.
     """
-        + (
-            ""
-            if layer == 0
-            else "\n\nIn this layer they are only the direct paths: the head also reads what earlier blocks wrote."
-        )
+        + ("" if layer == 0 else "\n\nThese are only the direct paths: the head also reads what earlier blocks wrote.")
     )
     scores, written = scored(run.name, step, layer, head), votes(run.name, step, layer, head)
     deviation, shift = float(scores[0].std(correction=0)), float((scores[1] - scores[0]).mean())
@@ -83,10 +79,10 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
         token_scores,
         **shown,
         alt=f"Attention score of head {head} from = to every token at both positions.",
-        caption="From “=”, all tokens have the same score: this head does not distinguish them."
+        caption="From “=”, all tokens have the same score."
         if deviation < analysis.attention.CONSTANT
-        else f"The difference between the two scores decides how attention is divided between the operands. Standard deviation over tokens: {deviation:.2g}; scores "
-        f"at $b$ are {abs(shift):.2g} {'lower' if shift < 0 else 'higher'} than at $a$. "
+        else f"The difference between $a$'s and $b$'s score divides the attention. Standard deviation {deviation:.2g}; scores at $b$ are "
+        f"{abs(shift):.2g} {'lower' if shift < 0 else 'higher'}. "
         + strongest(analysis.fourier.spectrum(scores[0][:, None]).power),
     )
     columns = st.columns(2)
@@ -96,7 +92,7 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
             **shown,
             width="content",
             alt=f"Attention score of head {head} for every query and key token.",
-            caption=f"Each row has its mean removed, which the softmax ignores. The answer uses only the last row, of token {p} (“=”).",
+            caption=f"Row means, which the softmax ignores, are removed. The answer uses only the last row, token {p} (“=”).",
         )
     with columns[1]:
         cell(
@@ -106,13 +102,13 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
             alt=f"What head {head} adds to each logit, by the token attended to.",
             caption="No direct contribution to the logits."
             if not written.any()
-            else f"What attending to a token adds directly to each logit; standard deviation {float(written.std(correction=0)):.2g}. "
+            else f"Standard deviation {float(written.std(correction=0)):.2g}. "
             + strongest(analysis.fourier.spectrum(written).power),
         )
 
     write.header("Which parts write the answer?", anchor="writers")
     write.text(
-        "Without a norm, the logits are the sum of what each part wrote. What heads contribute through neurons is counted as the neurons'."
+        "The logits are the sum of what each part writes; what heads contribute through neurons counts for the MLP."
     )
     parts = written_by(run.name, step)
     cell(
@@ -120,6 +116,6 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
         name=run.name,
         step=step,
         alt="Mean direct contribution of each head and MLP to the correct logit.",
-        caption=f"Over all pairs, the correct logit is {parts.total():.3g} above the mean. Heads write {parts.of('head'):.3g} of it directly, the "
-        f"MLP{'s' if n_layers > 1 else ''} {parts.of('MLP'):.3g}.",
+        caption=f"On average, the correct logit is {parts.total():.3g} above the mean: {parts.of('head'):.3g} directly from heads, "
+        f"{parts.of('MLP'):.3g} from the MLP{'s' if n_layers > 1 else ''}.",
     )

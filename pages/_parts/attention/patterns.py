@@ -46,9 +46,7 @@ def choose_layer(n_layers: int) -> int:
     """Return the chosen block, if there are several."""
     if n_layers == 1:
         return 0
-    layer = st.segmented_control(
-        "Layer", range(n_layers), default=0, required=True, key="layer", bind="query-params", help="Block"
-    )
+    layer = st.segmented_control("Layer", range(n_layers), default=0, required=True, key="layer", bind="query-params")
     return int(layer or 0)  # an empty value in the URL gives None
 
 
@@ -115,7 +113,7 @@ def show(
     truth, said = word(task, int(task.labels[example])), word(task, answer)
     write.text(
         f"`{' '.join(shown)}`: {task.name}? Label **{truth}**, prediction at step {step} **{said}** "
-        f"({'train' if task.train_mask[example] else 'test'} split)."
+        f"({'training' if task.train_mask[example] else 'test'} split)."
     )
     if caption:
         write.caption(caption)

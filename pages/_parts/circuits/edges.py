@@ -12,9 +12,9 @@ from pages._kit.cell import cell, shared
 
 METHODS = {
     "exact": "corrupts one edge at a time",
-    "acdc": "corrupts edges one after another, from the output back, and drops those that hardly change the predictions (Conmy et al.)",
-    "eap": "estimates the effect as the gradient times the edge's change (Syed et al.)",
-    "eap-ig": "as EAP, with gradients averaged from the corrupted to the clean input (Hanna et al.)",
+    "acdc": "drops edges that hardly change the predictions (Conmy et al.)",
+    "eap": "gradient times change (Syed et al.)",
+    "eap-ig": "EAP with averaged gradients (Hanna et al.)",
 }
 
 
@@ -79,7 +79,7 @@ def show(run: Run, step: int, places: str) -> None:
         total,
         min(total, max(1, enough if enough else 10)),
         key=f"edges-{name}-{step}-{method}",
-        help="Starts at the smallest circuit with faithfulness 0.95",
+        help="By default, the smallest circuit with faithfulness 0.95",
     )
     f = dict(zip(shown.faithfulness.n_edges, shown.faithfulness.f or (), strict=False)).get(edges)
     cell(
@@ -91,13 +91,15 @@ def show(run: Run, step: int, places: str) -> None:
         places=places,
         width="content",
         alt=f"Graph of the {edges} most important of {total} edges by {method}.",
-        caption=f"The strongest goes from {named(shown.edges[0].source, places)}, to {named(shown.edges[0].target, places, shown.edges[0].which)}. "
-        + ("" if f is None else f"With all other edges corrupted, faithfulness is **{f:.3f}** on fresh examples. ")
-        + "Hover over an edge or node to see its paths; click to keep them in view.",
+        caption=(
+            "" if f is None else f"With all other edges corrupted, faithfulness is **{f:.3f}** on fresh examples. "
+        )
+        + f"The strongest edge goes from {named(shown.edges[0].source, places)}, to "
+        + f"{named(shown.edges[0].target, places, shown.edges[0].which)}. Hover to see paths; click to keep them.",
     )
     write.caption(
-        f"Metric: {shown.metric}. Corruption: {shown.corruption}. {shown.examples} examples rank the edges, and as many others measure faithfulness; "
-        f"there the metric is {shown.faithfulness.m_full:.3g} for the network and {shown.faithfulness.m_empty:.3g} when it is fully corrupted."
+        f"Metric: {shown.metric}; {shown.faithfulness.m_full:.3g} in the network, {shown.faithfulness.m_empty:.3g} fully corrupted. "
+        f"Corruption: {shown.corruption}. {shown.examples} examples rank the edges; as many fresh ones measure faithfulness."
     )
     with st.expander(f"All {total} edges"):
         write.table(
@@ -115,9 +117,9 @@ def show(run: Run, step: int, places: str) -> None:
             name="edges",
         )
         write.caption(
-            "The largest threshold, in nats, at which ACDC keeps the edge."
+            "Score: the largest threshold in nats at which ACDC keeps the edge."
             if method == "acdc"
-            else "How much the metric drops without the edge, in logits."
+            else "Score: how much the metric drops without the edge."
         )
 
     write.header("How few edges are enough?", anchor="faithfulness")
@@ -129,7 +131,7 @@ def show(run: Run, step: int, places: str) -> None:
         name=name,
         step=step,
         alt=f"Faithfulness over the number of edges for {', '.join(METHODS)}.",
-        caption="Faithfulness f is 1 if the circuit alone matches the network, and 0 if it is no better than full corruption."
+        caption="Faithfulness f is 1 if the circuit alone matches the network, 0 if it is no better than full corruption."
         if shown.faithfulness.f
         else "Corruption does not change the score, so faithfulness is undefined.",
     )
@@ -155,9 +157,9 @@ def show(run: Run, step: int, places: str) -> None:
         name="faithfulness-by-method",
     )
     write.caption(
-        "CMD: area of |1 − f|, edges ranked by |score|; 0 is best. CPR: area under f, edges ranked by signed score. Both use fresh examples; "
-        "“edges to f ≥ 0.95” uses the ranking ones. Spearman and AUROC compare each ranking with the exact one, whose "
-        f"smallest set with f ≥ 0.95 counts as true. “Active” leaves out the {agreements['exact'].inactive} of {total} edges that corruption does not change."
+        "CMD is the area of |1 − f|, edges ranked by |score| (0 is best); CPR the area under f, ranked by signed score. “Edges to f ≥ 0.95” are "
+        "counted on the ranking examples. Spearman and AUROC compare with the exact ranking and its smallest such set; “active” leaves out the "
+        f"{agreements['exact'].inactive} of {total} edges that corruption does not change."
     )
 
     write.header("Do the faster methods agree with the exact one?", anchor="agreement")
@@ -168,7 +170,6 @@ def show(run: Run, step: int, places: str) -> None:
         required=True,
         key="cheap",
         bind="query-params",
-        help="One point per edge; on the line, both methods agree",
     )
     cheap = cheap or "eap-ig"
     cell(
@@ -178,7 +179,7 @@ def show(run: Run, step: int, places: str) -> None:
         method=cheap,
         width="content",
         alt=f"Score of every edge by {cheap} over its exact score.",
-        caption="ACDC scores in nats, the exact method in logits: compare ranks, not values."
+        caption="ACDC scores in nats, exact in logits: compare ranks."
         if cheap == "acdc"
-        else "Gradients are local: they misjudge edges whose corruption moves attention far, such as those into keys.",
+        else "On the line, both agree. Gradients are local: they misjudge edges that move attention far, such as those into keys.",
     )

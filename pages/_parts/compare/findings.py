@@ -12,18 +12,15 @@ from miii.analysis.sieve import CROSSES, EXPLAINED
 #: Columns about training.
 TRAINING = {
     "grokked_at": "first step with 99% test accuracy; for primes, first step that sieves by 3",
-    "seconds_to_grok": "wall-clock time on the machine that trained it",
-    "ms_per_step": "milliseconds per step without evaluation, on one thread of that machine",
+    "seconds_to_grok": "wall-clock time, on a busy machine",
+    "ms_per_step": "without evaluation, on one thread",
     "parameters": "trained parameters",
 }
 HELP = TRAINING | MEASURES
 #: Bounds of the verdict on addition, by column of a comparison.
 ADDITION = {"explained": criteria.VARIANCE_EXPLAINED, "steering": criteria.STEERING_ACCURACY}
 #: The shipped comparisons, for the help of the control.
-ABOUT = (
-    "add-113: addition modulo 113. primes: five digits, and again in float32. depth: 2, 6 and 12 layers with and without "
-    "shortcuts. spherical: the spherical block with and without weight decay."
-)
+ABOUT = "add-113: addition modulo 113; depth: 2, 6 and 12 layers; primes: five digits, also in float32; yours: runs of your own"
 INTEGER_COLUMNS = ("grokked_at", "parameters", "key_frequencies", "sieve_depth")
 
 
@@ -57,9 +54,9 @@ def table(summary: pd.DataFrame, known: list[str]) -> pd.DataFrame:
 def columns(known: list[str]) -> dict[str, Any]:
     """How each column is written, and what it is."""
     config: dict[str, Any] = {
-        **dict.fromkeys(LEARNS, st.column_config.TextColumn(help="Seeds that do so within the step budget.")),
+        **dict.fromkeys(LEARNS, st.column_config.TextColumn(help="Seeds that do")),
         "add": st.column_config.TextColumn(help=MEASURES[ADDS]),
-        "precision": st.column_config.TextColumn(help="Of the matrix products in training"),
+        "precision": st.column_config.TextColumn(help="Of matrix products"),
     }
     for name in known:
         form = "localized" if name in INTEGER_COLUMNS else "%.0f" if name == "ms_per_step" else "%.3g"
@@ -95,27 +92,26 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
     lines = [
         f"**{len(grokked)} of {len(summary)}** architectures {learns(summary)} with all {seeds} seeds"
         + (f", {_extremes(grokked)}." if len(grokked) else "."),
-        f"Only some seeds do: {join_names(list(some['architecture']))}. No seed does within the budget: "
-        f"{join_names(list(never['architecture']))}.",
+        f"With some seeds: {join_names(list(some['architecture']))}. With none: {join_names(list(never['architecture']))}.",
         f"**The same algorithm?** {len(alike)} of the {len(grokked)} get the verdict *{what}* with every seed"
         + (f": {join_names(list(alike['architecture']))}." if len(alike) else ".")
         + _margins(primes, grokked[grokked[ADDS] < grokked["seeds"]])
         + (
-            f" The verdict is not defined for {join_names(list(unknown['architecture']))}, whose output cannot be split by digits."
+            f" It is not defined for {join_names(list(unknown['architecture']))}, whose output cannot be split by digits."
             if len(unknown)
             else ""
         ),
         "**Caveats**: "
         + (
-            "each architecture uses the better of only two optimizers, chosen on a seed that is not counted"
+            "each has the better of two optimizers, chosen on a seed that is not counted"
             if comparison in CHOSEN
-            else "all architectures use the recipe's optimizer"
+            else "all have the recipe's optimizer"
         )
-        + ". Some that miss the budget may learn with more steps. Seconds were measured on a busy machine."
+        + ". More steps may help those that miss the budget."
         + (f" Precision of training: {join_names(precisions)}." if precisions else "")
         + (
-            " Networks are measured 200 steps after they first sieve by 3; "
-            "the page Paper shows longer runs. *mean* cannot single out the last digit, so it can sieve by 3 and still miss primes."
+            " Networks are measured 200 steps after they first sieve by 3 (Paper has longer runs). *mean* cannot single out the last digit, "
+            "so it can sieve by 3 and still miss primes."
             if primes
             else ""
         ),
@@ -138,15 +134,11 @@ def _margins(primes: bool, missed: pd.DataFrame) -> str:
     bounds = {"explained": EXPLAINED, "steering": CROSSES} if primes else ADDITION
     told = [
         f"*{row['architecture']}* ({int(row[ADDS])} of {int(row['seeds'])}) "
-        + " and ".join(f"{name} {row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f}" for name in bounds)
+        + " and ".join(f"{label(name)} {row[f'{name}_low']:.3f} to {row[f'{name}_high']:.3f}" for name in bounds)
         for _, row in missed.iterrows()
     ]
-    asked = " and ".join(f"{name} ≥ {bound}" for name, bound in bounds.items())
-    return (
-        f" The others miss it with some seeds (ranges over seeds): {'; '.join(told)}. Among others, the verdict needs {asked}."
-        if told
-        else ""
-    )
+    asked = " and ".join(f"{label(name)} ≥ {bound}" for name, bound in bounds.items())
+    return f" It needs {asked}, among others; ranges over seeds of the rest: {'; '.join(told)}." if told else ""
 
 
 def _spherical(summary: pd.DataFrame) -> str:
@@ -160,10 +152,10 @@ def _spherical(summary: pd.DataFrame) -> str:
         for _, row in summary.iterrows()
     ]
     return (
-        "A spherical residual stream is reported to grok at once without weight decay, and with uniform attention (*mean*). Here, 99% "
-        "test accuracy on addition modulo 113:\n\n"
+        "A spherical residual stream is reported to grok at once without weight decay, and with uniform attention (*mean*). Seeds that "
+        "reach 99% test accuracy here:\n\n"
         + "\n".join(told)
-        + "\n\n**Caveats**: one learning rate for all, constant; networks are measured as soon as they grok."
+        + "\n\n**Caveats**: one constant learning rate; networks are measured as soon as they grok."
     )
 
 
@@ -191,8 +183,7 @@ def _depth(summary: pd.DataFrame) -> str:
         )
     return (
         "He et al. report that blocks without skips and norms (*no-shortcut*) reach the same accuracy in more steps. Seeds that reach 99% test "
-        "accuracy here, within 1,500 steps:\n\n"
+        "accuracy in 1,500 steps:\n\n"
         + "\n".join(lines)
-        + "\n\n**Caveats**: small networks (d_model 64), one small task, few seeds, one learning rate for all depths, "
-        "so the claim is neither reproduced nor refuted."
+        + "\n\nThis neither reproduces nor refutes the claim: d_model 64, one small task, few seeds, one learning rate for all depths."
     )

@@ -19,6 +19,7 @@ from pages._parts.attention.patterns import choose_layer
 NEURONS = 12  # shown one by one
 WAVES = 5
 AGREES = 0.9  # share of its height at which a wave peaks at the answer
+CYCLIC = ("modular", "residues")  #: kinds of tasks with answers modulo q: elsewhere, their frequencies mean nothing
 ACTIVATIONS = {"relu": "ReLU", "gelu": "GELU", "silu": "SiLU"}  #: how they are written
 
 
@@ -44,7 +45,7 @@ def neuron_contributions(name: str, step: int, shown: str, target: str, answer: 
     run = miii.runs.open(name)
     post, where = forward_pass(name, step, shown).post, run.task().logits_of(target)
     written = analysis.follow.neuron_writes(run.model(step), post, where, answer, other)
-    return plots.neuron_contributions(written, post)
+    return plots.neuron_contributions(written, post, cyclic=run.config.task.kind in CYCLIC)
 
 
 def answer_logits(
@@ -88,10 +89,9 @@ def path(run: Run, step: int, shown: str, target: str, words: tuple[str, ...] | 
         shown=shown,
         target=target,
         words=words,
-        alt=f"From the tokens {shown} through the heads and the strongest neurons{block} to the logits.",
-        caption=f"Line widths, from top to bottom: {read}; what each head adds to a neuron's input; what each neuron adds to a logit. Only the "
-        f"strongest neurons{block} and logits are shown. Go to [tokens](#tokens), [attention](#looks), "
-        "[neurons](#neurons), [logits](#says).",
+        alt=f"From the tokens {shown} through heads and neurons to the logits.",
+        caption=f"Line widths: {read}, then what each head adds to a neuron's input, then what each neuron adds to a logit. Only the strongest "
+        f"neurons{block} and logits are shown.",
     )
 
 
@@ -100,12 +100,10 @@ def where(run: Run, step: int, shown: str) -> None:
     write.header("2 · Attention", anchor="looks")
     patterns = forward_pass(run.name, step, shown).patterns
     if not patterns:
-        write.text(
-            f"The answer is read at the last token. This network mixes positions by {run.config.model.mixer}, which has no attention pattern."
-        )
+        write.text(f"This network mixes positions by {run.config.model.mixer}, which has no attention pattern.")
         return
     write.text(
-        "The answer is read at the last token. Each **head** divides its attention among the tokens and copies from them."
+        "The answer is read at the last token. There, each **head** divides its attention among the tokens and copies from them."
     )
     layer = choose_layer(len(patterns))
     weights = patterns[layer]
@@ -114,11 +112,7 @@ def where(run: Run, step: int, shown: str) -> None:
     listed = "; ".join(
         f"head {h} to “{names[pos]}” at position {pos} ({weights[h, pos]:.0%})" for h, pos in enumerate(best[:4])
     )
-    sums = (
-        "Each row sums to 100%."
-        if BLOCKS[run.config.model.block].shape == "softmax"
-        else "In these blocks, rows need not sum to 100%."
-    )
+    sums = "" if BLOCKS[run.config.model.block].shape == "softmax" else " In these blocks, rows need not sum to 100%."
     cell(
         attention_by_position,
         name=run.name,
@@ -127,7 +121,7 @@ def where(run: Run, step: int, shown: str) -> None:
         layer=layer,
         width="content" if len(names) <= plots.follow.WRITTEN else "stretch",
         alt=f"Attention of {len(weights)} heads from the last token of {shown}.",
-        caption=f"Most attention: {listed}{'; …' if len(best) > 4 else ''}. {sums}",
+        caption=f"Most attention: {listed}{'; …' if len(best) > 4 else ''}.{sums}",
     )
 
 
@@ -141,15 +135,16 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
     write.header("3 · Neurons", anchor="neurons")
     found = forward_pass(run.name, step, shown)
     on = int((found.post > 0).sum())
-    source = "the sum of the heads' outputs" if found.patterns else "the last token's residual stream"
+    source = "heads' outputs" if found.patterns else "last token's residual stream"
     write.text(
-        f"{len(found.post)} **neurons** read {source}: each is a weighted sum followed by {ACTIVATIONS.get(run.config.model.act, run.config.model.act)}. {on} are above 0 here. Each "
-        "writes its own fixed pattern to the logits, scaled by its activation."
+        f"{len(found.post)} **neurons** take weighted sums of the {source}, followed by "
+        f"{ACTIVATIONS.get(run.config.model.act, run.config.model.act)}: {on} are above 0. Each adds its own pattern to the logits, scaled by "
+        "its activation."
     )
     if not run.config.model.plain:
         write.info(
-            f"Contributions of single neurons are not defined for {run.name}: {run.config.model.block} blocks with {run.config.model.mixer} do "
-            "not add up to the logits.",
+            f"Single neurons of {run.name} have no defined contribution: {run.config.model.block} blocks with {run.config.model.mixer} do not "
+            "add up to the logits.",
             icon="info",
         )
         return
@@ -158,7 +153,7 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
     added = written.added
     top = written.strongest(NEURONS)
     frequencies = ""
-    if other is None and written.frequency.max() > 1:
+    if other is None and run.config.task.kind in CYCLIC:
         by_k = {int(k): float(added[written.frequency == k].sum()) for k in written.frequency.unique() if k}
         most = sorted(by_k, key=lambda k: -by_k[k])[:3]
         frequencies = f" By frequency written: {', '.join(f'k = {k}: {by_k[k]:+.2f}' for k in most)}."
@@ -174,7 +169,7 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
     )
 
 
-def verdict(said: analysis.follow.Prediction, truth: int, step: int, names: Sequence[str] | None = None) -> None:
+def verdict(said: analysis.follow.Prediction, truth: int, names: Sequence[str] | None = None) -> None:
     """Show the prediction beside the label, and its confidence.
 
     Args:
@@ -185,14 +180,14 @@ def verdict(said: analysis.follow.Prediction, truth: int, step: int, names: Sequ
         return answer if names is None else names[answer]
 
     with st.container(horizontal=True):
-        write.metric("Prediction", named(said.answer), border=True, help=f"Largest logit at step {step}")
-        write.metric("Label", named(truth), border=True, help="The correct answer")
+        write.metric("Prediction", named(said.answer), border=True)
+        write.metric("Label", named(truth), border=True)
         write.metric("Result", "correct" if said.answer == truth else "wrong", border=True)
         write.metric(
             "Confidence",
             f"{said.probability[said.answer]:.1%}",
             border=True,
-            help="Softmax probability of the prediction",
+            help="Softmax probability",
         )
 
 
@@ -215,9 +210,9 @@ def logits(
         truth=truth,
         words=words,
         alt=f"Logit of each of {len(said.logits)} answers.",
-        caption=f"At step {step}, **{names[said.answer]}** has a logit of {said.logits[said.answer]:.2f} above the mean, {said.lead:.2f} above the "
-        f"runner-up {names[said.runner_up]}. Probabilities: {said.probability[said.answer]:.1%} and {said.probability[said.runner_up]:.1%}."
-        + ("" if truth == said.answer else f" The label, {names[truth]}, has {said.logits[truth]:.2f}."),
+        caption=f"**{names[said.answer]}** is {said.logits[said.answer]:.2f} above the mean and {said.lead:.2f} above the runner-up "
+        f"{names[said.runner_up]} ({said.probability[said.answer]:.1%} against {said.probability[said.runner_up]:.1%})."
+        + ("" if truth == said.answer else f" The label, {names[truth]}, is at {said.logits[truth]:.2f}."),
     )
     return said
 
@@ -233,8 +228,8 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
     said, waves = analysis.follow.predict(found), analysis.follow.waves(found)
     p = len(found)
     write.text(
-        rf"The {p} logits are exactly a sum of waves $\alpha_k \cos\left(\frac{{2\pi k}}{{{p}}}(c - c_k)\right)$, one per frequency $k$. A network that adds "
-        rf"puts a crest of each wave at {added}: there they agree, and elsewhere they cancel."
+        rf"The logits are exactly a sum of waves $\alpha_k \cos\left(\frac{{2\pi k}}{{{p}}}(c - c_k)\right)$. A network that adds puts a crest of "
+        rf"each at {added}; elsewhere they cancel."
     )
     if waves.wave.abs().max() < 1e-6:
         write.info("All logits are equal here, so there is no wave.")
@@ -248,7 +243,7 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
     cell(
         wave_logits,
         **arguments,
-        alt="Logit contribution of each frequency to the prediction and the runner-up.",
+        alt="Contribution of each frequency to prediction and runner-up.",
         caption=f"Logit of **{said.answer}**: {listed}, all others {rest:+.2f}; total {said.logits[said.answer]:.2f}. Against the runner-up "
         f"{said.runner_up}, **k = {best}** contributes most: {lead[best - 1]:+.2f} of {said.lead:.2f}.",
     )
@@ -259,7 +254,7 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
     cell(
         wave_sum,
         **arguments,
-        alt=f"The strongest {len(strongest)} waves over the answers, and the sum of all waves; a line at the prediction.",
-        caption=f"The crest of each wave nearest to {said.answer} (dashed), and the wave's height at {said.answer}, relative to its crest: {crests}. "
-        f"{agree} of {len(strongest)} exceed {AGREES:.0%}. Bottom: the sum of all waves, on the same scale.",
+        alt=f"The strongest {len(strongest)} waves over the answers, and the sum of all.",
+        caption=f"Crests nearest to {said.answer} (dashed), with the height at {said.answer} relative to the crest: {crests}. "
+        f"{agree} of {len(strongest)} exceed {AGREES:.0%}.",
     )

@@ -88,7 +88,7 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             bind="query-params",
             width=220,
             on_change=lambda: st.session_state.update(neuron=purest(neurons, st.session_state["frequency"])),
-            help="Selects the neuron with the largest share of variance at that frequency",
+            help="Selects its neuron with the largest share",
         )
         neuron = (
             integer(
@@ -101,12 +101,12 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             )
             or 0
         )
-        links.to("fourier", "Frequencies on Fourier", ":material/graphic_eq:")
+        links.to("fourier", "Fourier: all frequencies", ":material/graphic_eq:")
     if bool(neurons.alive[neuron]):
         write.text(
-            f"Neuron **{neuron}**: {neurons.share[neuron]:.1%} of its variance at frequency **{int(neurons.frequency[neuron])}**; "
+            f"Neuron **{neuron}** has {neurons.share[neuron]:.1%} of its variance at frequency **{int(neurons.frequency[neuron])}**. It "
             f"reads $\\varphi_a$ = {neurons.phase_a[neuron]:.2f} and $\\varphi_b$ = {neurons.phase_b[neuron]:.2f}, "
-            f"writes $\\varphi_c$ = {neurons.phase_out[neuron]:.2f} (radians)."
+            f"and writes $\\varphi_c$ = {neurons.phase_out[neuron]:.2f} (radians)."
         )
     else:
         write.text(f"Neuron **{neuron}** is dead: it is nearly constant over the pairs.")
@@ -150,9 +150,5 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             alt=f"What neuron {neuron} adds to each answer's logit.",
         )
     write.caption(
-        "Diagonal stripes mean that the neuron depends on the sum or difference; a checkerboard is a product of two waves. Click a cell to choose that pair."
+        "Diagonal stripes mean a sum or difference, a checkerboard a product of two waves. Click a cell to choose its pair."
     )
-
-    if "a" in st.session_state and "b" in st.session_state:
-        a, b = st.session_state["a"], st.session_state["b"]
-        links.to("try", f"Follow the pair ({a}, {b}) through the network", ":material/route:")

@@ -31,7 +31,7 @@ def page(run: Run, task: GCD, step: int) -> None:
     tokens = task.encode(np.array([[a, b]]))[0].tolist()
     shown, names = " ".join(built.token_names[token] for token in tokens), tuple(map(str, range(1, task.largest + 1)))
     said = analysis.follow.predict(steps.forward_pass(run.name, step, shown).logits)
-    steps.verdict(said, truth - 1, step, names)
+    steps.verdict(said, truth - 1, names)
     steps.path(run, step, shown, built.name, names)
     write.header("1 · Tokens", anchor="tokens")
     write.text(

@@ -48,7 +48,7 @@ def in_words(periodicity: analysis.attention.Periodicity, head: int, key: int) -
     if not single.any():
         return "The weight is constant over pairs."
     return (
-        f"Standard deviation {periodicity.deviation[head, key]:.2g}. {periodicity.of_a()[head, key]:.0%} of the variance depends on $a$ alone, "
+        f"Standard deviation {periodicity.deviation[head, key]:.2g}; {periodicity.of_a()[head, key]:.0%} of the variance depends on $a$ alone, "
         f"{periodicity.of_b()[head, key]:.0%} on $b$ alone. {matrices.strongest(single)}"
     )
 
@@ -78,7 +78,7 @@ def show(run: Run, task: ModularAddition, step: int) -> None:
         matrices.show(run, step, layer, head)
     else:
         write.info(
-            f"{run.name} has {run.config.model.block} blocks, so QK and OV circuits and direct contributions are not defined.",
+            f"QK and OV circuits and direct contributions are not defined in {run.config.model.block} blocks.",
             icon="info",
         )
     show_ablations(run, step)
@@ -88,20 +88,20 @@ def one_input(run: Run, step: int, p: int) -> tuple[int, tuple[int, int]]:
     """Show the pattern of a chosen pair; return the chosen layer and the pair."""
     write.header("One input", anchor="input")
     with st.container(horizontal=True, gap="medium"):
-        a = integer("a", 0, p - 1, min(5, p - 1), "a", "First operand") or 0
-        b = integer("b", 0, p - 1, min(8, p - 1), "b", "Second operand") or 0
+        a = integer("a", 0, p - 1, min(5, p - 1), "a", f"0 to {p - 1}") or 0
+        b = integer("b", 0, p - 1, min(8, p - 1), "b", f"0 to {p - 1}") or 0
         layer = patterns.choose_layer(run.config.model.n_layers)
     example = example_of(run.task(), a, b)
     a, b = (int(each[example]) % p for each in analysis.grid.operands(run.task()))
     answer = predicted_answer(run.name, step, example)
     truth = int(run.task().labels[example])
     verdict = "correct" if answer == truth else f"wrong, the label is {truth}"
-    split = "train" if run.task().train_mask[example] else "test"
-    known = f"This pair is in the {split} split." if run.task().split_known else "The training split is unknown."
-    write.text(f"At step {step} the network answers **{answer}** for ({a}, {b}): {verdict}. {known}")
+    split = "training" if run.task().train_mask[example] else "test"
+    known = f"{split} split" if run.task().split_known else "training split unknown"
+    write.text(f"At step {step}, the network answers **{answer}** for ({a}, {b}): {verdict} ({known}).")
     patterns.show_pattern(run, step, example, layer)
 
-    links.to("try", "Follow this pair through the whole network", ":material/route:")
+    links.to("try", "Follow this pair through the network", ":material/route:")
     return layer, (a, b)
 
 
@@ -115,7 +115,6 @@ def all_inputs(run: Run, step: int, layer: int, pair: tuple[int, int]) -> int:
         required=True,
         key="head",
         bind="query-params",
-        help="Head of this layer",
     )
     head = int(head or 0)  # an empty value in the URL gives None
     shown: dict[str, Any] = {"name": run.name, "step": step, "layer": layer, "head": head}
@@ -129,11 +128,10 @@ def all_inputs(run: Run, step: int, layer: int, pair: tuple[int, int]) -> int:
                 pair=pair,
                 width="content",
                 pick=(CELL, choose_pair),
-                alt=f"Attention of head {head} from = to {'ab'[key]} for every pair of operands.",
+                alt=f"Attention of head {head} from = to {'ab'[key]} for every pair.",
             )
     write.caption(
-        "Each cell is one pair; click it to see its pattern above. Stripes along one axis mean that the weight depends on one operand; stripes that "
-        "repeat mean that it is periodic."
+        "Stripes along one axis mean that the weight depends on one operand. Click a pair to see its pattern above."
     )
 
     write.header("Is attention periodic?", anchor="periodicity")
@@ -141,8 +139,8 @@ def all_inputs(run: Run, step: int, layer: int, pair: tuple[int, int]) -> int:
         write.info("The spectrum needs all pairs; this task leaves some out.")
         return head
     write.text(
-        "Any map above is a sum of products of waves in $a$ and $b$. A head that reads angles on a few circles needs only a few. The first column "
-        "holds waves in $a$ alone, the first row waves in $b$ alone."
+        "Each map above is a sum of products of waves in $a$ and $b$; a head that reads angles on a few circles needs only a few. Column 0 holds "
+        "waves in $a$ alone, row 0 waves in $b$ alone."
     )
 
     columns = st.columns(2)
@@ -176,7 +174,7 @@ def show_ablations(run: Run, step: int) -> None:
     """Show the loss without each head."""
     write.header("What if a head is ablated?", anchor="silence")
     write.text(
-        "To ablate a head, replace its output by **zero**, by its **mean** over all pairs, or by its output on another pair with another answer (**interchange**)."
+        "We replace its output by zero, by its mean over all pairs, or by its output on a pair with another answer (**interchange**)."
     )
     kinds: tuple[analysis.ablation.Kind, ...] = ("zero", "mean", "interchange")
     kind = st.segmented_control(
@@ -186,7 +184,6 @@ def show_ablations(run: Run, step: int) -> None:
         required=True,
         key="kind",
         bind="query-params",
-        help="What the later parts receive instead",
     )
     kind = kind or "mean"
 
@@ -200,7 +197,7 @@ def show_ablations(run: Run, step: int) -> None:
         name=run.name,
         step=step,
         kind=kind,
-        alt="Loss with each head ablated, beside that of the whole network.",
-        caption=f"Whole network: {found.baseline_loss:.3g} nats, accuracy {found.baseline_accuracy:.1%} on all pairs; "
+        alt="Loss with each head ablated, and of the whole network.",
+        caption=f"Whole network: {found.baseline_loss:.3g} nats, {found.baseline_accuracy:.1%} accuracy on all pairs; "
         f"{f'{listed[0]} (highest loss); {listed[1]} (lowest)' if len(found.names) > 1 else listed[0]}.",
     )

@@ -27,8 +27,8 @@ FORMULAS = {
 }
 
 INTRO = """
-A task is a finite table: every pair of numbers below $p$, with its answer. The network trains on some pairs, the **training
-split**. It is tested on the others, the **test split**, which it cannot have memorized.
+The network trains on some pairs of numbers below $p$, the **training split**. It is tested on the others, the **test split**, which
+it cannot have memorized.
 """
 
 
@@ -74,7 +74,7 @@ def class_balance(
 def left_out(config: miii.ModularAddition) -> str:
     """Write how many pairs the task leaves out, if any."""
     missing = config.p**2 - config.n_pairs
-    return f"{missing:,} of {config.p**2:,} pairs have no answer. " if missing else ""
+    return f"{missing:,} of {config.p**2:,} pairs have no answer." if missing else ""
 
 
 def page(operation: str) -> None:
@@ -92,7 +92,6 @@ def page(operation: str) -> None:
             key="fraction",
             bind="query-params",
             width=240,
-            help="Of all pairs",
         )
         seed = number("Seed", 0, "seed", "Draws the split")
         balanced = st.toggle(
@@ -118,10 +117,10 @@ def page(operation: str) -> None:
     p = config.p
     write.latex(FORMULAS[operation] if expression is None else f"c = {parse(expression).latex()}")
     with st.container(horizontal=True):
-        write.metric("Pairs", f"{len(task.labels):,}", border=True, help="p squared, minus pairs without an answer")
+        write.metric("Pairs", f"{len(task.labels):,}", border=True)
         write.metric("Training", f"{config.n_train:,}", border=True)
         write.metric("Test", f"{len(task.labels) - config.n_train:,}", border=True)
-        write.metric("Tokens", f"{task.d_vocab:,}", border=True, help="0 to p - 1, and “=”")
+        write.metric("Tokens", f"{task.d_vocab:,}", border=True, help="0 to p − 1, and “=”")
 
     values = config.model_dump(exclude={"kind", "equals", "separate", "operator"})
     write.header("Every pair", anchor="pairs")
@@ -131,8 +130,7 @@ def page(operation: str) -> None:
             split,
             **values,
             width="content",
-            alt=f"Grid of {p} by {p} pairs; {config.n_train} training pairs are marked, scattered at random.",
-            caption="The seed draws the training pairs.",
+            alt=f"Grid of {p} by {p} pairs; the {config.n_train} training pairs are marked.",
         )
     with right:
         cell(
@@ -140,7 +138,7 @@ def page(operation: str) -> None:
             **values,
             width="content",
             alt=f"Grid of {p} by {p} answers, colored by c.",
-            caption=f"{left_out(config)}The bands of addition wrap around at the edges.",
+            caption=left_out(config),
         )
 
     write.header("How a pair becomes tokens", anchor="tokens")
@@ -150,8 +148,8 @@ def page(operation: str) -> None:
     a, b = (int(table(config)[name][row]) for name in ("a", "b"))
     write.text(
         f"The pair **({a}, {b})** becomes the tokens `{table(config).tokens[row]}`, with indices "
-        f"`{task.tokens[row].tolist()}`. Each index selects a vector, the token's **embedding**. Nothing tells the network that 3 follows 2. The answer at "
-        f"the last token is **{int(task.labels[row])}**; this pair is in the **{table(config).split[row]}** split."
+        f"`{task.tokens[row].tolist()}`. Each index selects a vector, its **embedding**; nothing tells the network that 3 follows 2. The answer "
+        f"is **{int(task.labels[row])}** ({table(config).split[row]} split)."
     )
 
     write.header("Are answers balanced?", anchor="balance")
@@ -160,8 +158,8 @@ def page(operation: str) -> None:
         class_balance,
         **values,
         alt="Training and test pairs by answer.",
-        caption=f"Each answer has {counts.min()}{f' to {counts.max()}' if counts.max() > counts.min() else ''} pairs, so always guessing the most "
-        f"common one is right on {counts.max() / len(task.labels):.1%}.",
+        caption=f"Each answer has {counts.min()}{f' to {counts.max()}' if counts.max() > counts.min() else ''} pairs: guessing the most common "
+        f"is right on {counts.max() / len(task.labels):.1%}.",
     )
 
     write.header("The table", anchor="table")

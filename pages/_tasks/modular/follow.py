@@ -25,7 +25,7 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     """Follow one pair from its tokens to the frequencies behind the answer."""
     p = small_enough(run, task)
     write.text(
-        "Type two numbers and follow them through the network to the answer. The network gives each answer a score, its **logit**; the largest one wins. The links show the same part over all pairs."
+        "Follow two numbers through the network to its answer: of all answers, the one with the largest score, or **logit**."
     )
     example = _choose(run, step, p)
     built = run.task()
@@ -34,15 +34,15 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     truth = int(built.labels[example])
     found = steps.forward_pass(run.name, step, shown)
     said = analysis.follow.predict(found.logits)
-    steps.verdict(said, truth, step)
+    steps.verdict(said, truth)
     steps.path(run, step, shown, built.name)
 
     write.header("1 · Tokens", anchor="tokens")
-    side = "is in the training split" if built.train_mask[example] else "is in the test split"
+    side = "training" if built.train_mask[example] else "test"
     write.text(
-        f"`{shown}`: {len(shown.split())} **tokens**. A token is a name, not a number: the network has a vector of {run.config.model.d_model} numbers for each, "
-        "and one for each position. "
-        + (f"This pair {side}." if built.split_known else "The training split is unknown.")
+        f"`{shown}`: a **token** is a name, not a number. The network has a vector of {run.config.model.d_model} numbers for each, and one for "
+        f"each position. "
+        + (f"This pair is in the {side} split." if built.split_known else "The training split is unknown.")
     )
     links.to("data", "Data: every pair and its split", ":material/arrow_forward:")
     steps.where(run, step, shown)
@@ -50,25 +50,24 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     steps.neurons(run, step, shown, built.name, said.answer, None, f"the logit of {said.answer} above the mean")
     links.to("neurons", "Neurons: over all pairs", ":material/arrow_forward:")
     write.header("4 · Logits", anchor="says")
-    write.text("All contributions add up to one **logit** per answer. The largest is the prediction.")
+    write.text("All contributions add up to one logit per answer.")
     steps.logits(run, step, shown, built.name, truth)
     added = "the correct answer" if task.modular_sum is None else f"${in_words(*task.modular_sum)}$"
     steps.frequencies(run, step, shown, built.name, added)
-    links.to("fourier", "Fourier: where these frequencies come from", ":material/arrow_forward:")
-    links.to("formula", "Formula: how much of the network these waves explain", ":material/arrow_forward:")
+    links.to("fourier", "Fourier: where frequencies come from", ":material/arrow_forward:")
+    links.to("formula", "Formula: how much they explain", ":material/arrow_forward:")
 
 
 def _choose(run: Run, step: int, p: int) -> int:
     missed, built = wrong(run.name, step), run.task()
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        a = integer("a", 0, p - 1, min(5, p - 1), "a", f"First operand, 0 to {p - 1}") or 0
-        b = integer("b", 0, p - 1, min(8, p - 1), "b", f"Second operand, 0 to {p - 1}") or 0
+        a = integer("a", 0, p - 1, min(5, p - 1), "a", f"0 to {p - 1}") or 0
+        b = integer("b", 0, p - 1, min(8, p - 1), "b", f"0 to {p - 1}") or 0
         st.button(
             "Try a random pair",
             icon=":material/casino:",
             on_click=_take,
             args=(range(len(built.labels)), built),
-            help="From all pairs",
         )
         st.button(
             "Try an error",
@@ -76,9 +75,9 @@ def _choose(run: Run, step: int, p: int) -> int:
             on_click=_take,
             args=(missed, built),
             disabled=not missed,
-            help=f"One of the {len(missed):,} of {len(built.labels):,} pairs answered wrong at this step"
+            help=f"{len(missed):,} of {len(built.labels):,} pairs are wrong at this step"
             if missed
-            else f"All {len(built.labels):,} pairs are answered correctly at this step",
+            else f"All {len(built.labels):,} pairs are correct at this step",
         )
     return example_of(built, a, b)
 

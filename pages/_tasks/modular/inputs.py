@@ -15,6 +15,5 @@ def type_expression(default: str = EXAMPLE) -> str:
         key="expression",
         bind="query-params",
         width=TASK_WIDTH,
-        help="The answer c modulo p: a formula in a, b and p with + - * / ** and parentheses. / multiplies by the inverse modulo p; where "
-        f"leaves pairs out; if and else choose. For example {EXAMPLE}, {MASKED}, or {CASES}",
+        help=f"In a, b and p, where / multiplies by the inverse modulo p; such as {EXAMPLE}, {MASKED}, or {CASES}",
     )

@@ -42,8 +42,8 @@ def show(run: Run, task: miii.ModularAddition, step: int) -> None:
             stamp=len(run.rows()),
             width="content",
             pick=(CELL, choose_pair),
-            alt=f"Grid of all {p} by {p} pairs: correct and wrong answers{splits}.",
-            caption="Click a pair, or type it below, to follow it.",
+            alt=f"Grid of all pairs: correct and wrong answers{splits}.",
+            caption="Click a pair to follow it.",
         )
 
 
@@ -56,7 +56,7 @@ def live(job: Job | None, task: miii.ModularAddition) -> None:
         plots.answers(found.correct, built(task), task.p),
         key="answers",
         width="content",
-        alt=f"Grid of all {task.p} by {task.p} pairs: correct and wrong answers, by split.",
+        alt="Grid of all pairs: correct and wrong answers, by split.",
     )
 
 

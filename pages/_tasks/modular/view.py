@@ -15,25 +15,25 @@ STORY = Story(
     "Watch a network learn to add",
     r"""
 A small transformer trains on some of the sums $a + b \bmod p$ (the remainder of $a + b$ divided by $p$) and is tested on the rest.
-First it **memorizes** the training pairs. Then it **groks**: test accuracy jumps, on pairs it never saw. Press Start.
+First it **memorizes**. Then it **groks**: test accuracy jumps, on pairs it never saw.
 """,
 )
 
 OWN_FORMULA = Story(
     "Watch a network learn your own formula",
     r"""
-A small transformer trains on some values of a formula in $(a, b)$ modulo $p$ and is tested on the rest. It **groks** some formulas, so
-that test accuracy jumps, and only memorizes others. A larger training share helps. Type a formula, and press Start.
+A small transformer trains on some values of a formula in $(a, b)$ modulo $p$ and is tested on the rest. It **groks** some formulas and
+only memorizes others; a larger training share helps.
 """,
 )
 
 
 #: What these defaults gave, seed by seed: docs/LOG.md, "Key frequencies, certificate and import".
 MEASURED = {
-    "sub": "Seeds 0 and 1 grok, seed 1 only at step 600, with 99.3% test accuracy.",
+    "sub": "Seeds 0 and 1 grok, seed 1 at step 600 (99.3%).",
     "mul": "Seed 0 groks.",
     "div": "Seed 0 groks.",
-    "quadratic": "Seed 0 memorizes: 64.3% test accuracy at the end, and 80.5% with 85% of the pairs.",
+    "quadratic": "Seed 0 memorizes: 64.3% test accuracy, 80.5% with 85% of the pairs.",
     "expr": "Of a*b + 3*a, seeds 0 to 4 grok.",
 }
 
@@ -43,8 +43,8 @@ def preset(name: str) -> Preset:
     changes = {"expression": type_expression()} if name == "expr" else {}
     if name in HARD:
         st.caption(
-            f"Harder than addition: the defaults are p = {EASIER['p']}, {EASIER['train_fraction']:.0%} of the pairs and, "
-            f"with the recipe fast, {SLOWER['steps']:,} steps. {MEASURED[name]} Others may memorize."
+            f"Harder than addition, so the defaults are p = {EASIER['p']}, {EASIER['train_fraction']:.0%} of the pairs and {SLOWER['steps']:,} "
+            f"steps (recipe fast). {MEASURED[name]} Others may memorize."
         )
     return Preset(changes=changes)
 

@@ -57,8 +57,7 @@ def class_balance(group: str, csv: str | None, train_fraction: float, seed: int)
 def page(name: str) -> None:
     """Everything below the choice of the task."""
     write.text(
-        "A task is a finite table: the answer to every pair of operands. The network trains on some pairs, the **training split**, and is tested on "
-        "the others, the **test split**."
+        "The network trains on some pairs of operands, the **training split**, and is tested on the others, the **test split**."
     )
     try:
         config = choose(name)
@@ -73,12 +72,12 @@ def page(name: str) -> None:
             + (
                 "the rotations r and reflections s of a polygon."
                 if config.group.startswith("D")
-                else "permutations in cycle notation, and e, which moves nothing."
+                else "permutations in cycle notation; e moves nothing."
             )
             + " The product $a \\circ b$ applies $b$ first."
         )
     with st.container(horizontal=True):
-        write.metric("Pairs", f"{len(task.labels):,}", border=True, help="Rows times columns, minus blank cells")
+        write.metric("Pairs", f"{len(task.labels):,}", border=True)
         write.metric("Training", f"{config.n_train:,}", border=True)
         write.metric("Test", f"{len(task.labels) - config.n_train:,}", border=True)
         write.metric("Answers", f"{len(cells.answers):,}", border=True)
@@ -101,8 +100,8 @@ def page(name: str) -> None:
     row = st.slider("Pair number", 0, len(task.labels) - 1, 0, help="Row by row")
     a, b, c, side, tokens = listed(config).iloc[row]
     write.text(
-        f"The pair **{a}** and **{b}** becomes the tokens `{tokens}`, with indices `{task.tokens[row].tolist()}`. The answer is **{c}**; this pair "
-        f"is in the **{side}** split."
+        f"The pair **{a}** and **{b}** becomes the tokens `{tokens}`, with indices `{task.tokens[row].tolist()}`. The answer is **{c}** "
+        f"({side} split)."
     )
 
     write.header("Are answers balanced?", anchor="balance")
@@ -111,7 +110,7 @@ def page(name: str) -> None:
         class_balance,
         **values,
         alt="Training and test pairs by answer.",
-        caption=f"Always guessing the most common answer is right on {counts.max() / len(task.labels):.1%}.",
+        caption=f"Guessing the most common answer is right on {counts.max() / len(task.labels):.1%}.",
     )
 
     write.header("The table", anchor="table")
@@ -136,7 +135,7 @@ def choose(name: str) -> miii.Table:
                 key="group",
                 bind="query-params",
                 width=140,
-                help="S: all permutations, A: the even ones, D: symmetries of a polygon",
+                help="S: all permutations; A: the even ones; D: symmetries of a polygon",
             )
         share = miii.Table.model_fields["train_fraction"].default
         fraction = st.slider(
@@ -148,7 +147,6 @@ def choose(name: str) -> miii.Table:
             key="fraction",
             bind="query-params",
             width=240,
-            help="Of all pairs",
         )
         seed = number("Seed", 0, "seed", "Draws the split")
     return miii.Table(group=group, csv=csv, train_fraction=fraction, seed=seed)

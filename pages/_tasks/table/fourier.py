@@ -30,9 +30,8 @@ def page(run: Run, task: Table, step_of: Callable[[Run], int]) -> None:
     """Show the verdict and the part of each representation at one snapshot."""
     write.text(
         r"""
-For addition, waves are the representations of the cyclic group. For any finite group, functions on it are sums of matrix elements of its
-**irreducible representations**. A network may answer by a sum of characters, $\sum_\rho w_\rho\,\chi_\rho(a b c^{-1})$, which is largest at
-$c = ab$ (Chughtai et al. 2023).
+Functions on a group are sums of matrix elements of its **irreducible representations**; for addition, these are waves. A network may
+answer by a sum of characters, $\sum_\rho w_\rho\,\chi_\rho(a b c^{-1})$, which is largest at $c = ab$ (Chughtai et al. 2023).
 """
     )
     try:
@@ -46,13 +45,13 @@ $c = ab$ (Chughtai et al. 2023).
     write.header("Which representations carry the answer?", anchor="representations")
     keys = [part.name for part in report.parts if part.key]
     with st.container(horizontal=True):
-        write.metric("Verdict", report.verdict, border=True, help="All criteria below must pass")
+        write.metric("Verdict", report.verdict, border=True)
         write.metric("Test accuracy", f"{report.test_accuracy:.1%}", border=True)
         write.metric(
             "Logits within the key ones",
             f"{report.within:.1%}",
             border=True,
-            help=f"Share of the variance of held-out logits, as functions of c; characters alone explain {report.explained:.1%}",
+            help=f"Share of the held-out logits' variance; characters alone explain {report.explained:.1%}",
         )
     if report.reason:
         write.text(f"Not a composition by representations: {report.reason}.")
@@ -60,9 +59,9 @@ $c = ab$ (Chughtai et al. 2023).
         representations,
         name=run.name,
         step=step,
-        alt="Share of the held-out logits that each representation's character explains.",
+        alt="Share of held-out logits that each character explains.",
         caption=(f"Key: {', '.join(keys)}. " if keys else "No representation is key. ")
-        + f"A key character explains at least {analysis.representations.LEAST:.0%}, and more than any with shuffled answers "
+        + f"A key character explains at least {analysis.representations.LEAST:.0%}, and more than any does of shuffled answers "
         f"({report.null:.2%}, dashed).",
     )
     write.table(
@@ -84,26 +83,30 @@ $c = ab$ (Chughtai et al. 2023).
         name="representations",
     )
     write.caption(
-        "Shares are of the centered logits of held-out pairs, as functions of c. Accuracies are on held-out pairs, with the representation's part of "
-        "the operands' embedding removed, or with only that part."
+        "All on held-out pairs. Accuracies are with the representation's part of the embedding removed, or with only that part."
     )
 
     write.header("Is it a cause?", anchor="causal")
     write.text(
-        f"With only the key representations in the embedding, test accuracy is **{report.kept:.1%}**; without them, **{report.removed:.1%}**. "
-        f"With as many random directions instead, it is {report.random_kept:.1%}."
+        f"With only the key representations in the embedding, test accuracy is **{report.kept:.1%}**; without them, **{report.removed:.1%}**; "
+        f"with as many random directions, {report.random_kept:.1%}."
         if keys
-        else "No representation is key, so there is none to keep or to remove."
+        else "No representation is key, so there is none to keep or remove."
     )
     write.table(
         [
-            {"criterion": each.name, "value": each.value, "bound": each.bound, "passed": each.passed}
+            {
+                "criterion": each.name,
+                "measured": each.value,
+                "bound": each.bound,
+                "result": "pass" if each.passed else "fail",
+            }
             for each in report.criteria
         ],
         width="content",
+        column_config=dict.fromkeys(("measured", "bound"), st.column_config.NumberColumn(format="%.4g")),
         name="criteria",
     )
     write.caption(
-        "The measures do not tell characters from cosets (Stander et al. 2024): a network that computes by cosets also concentrates on few "
-        "representations."
+        "A network that computes by cosets also concentrates on few representations; this does not tell the two apart (Stander et al. 2024)."
     )

@@ -2,14 +2,18 @@
 
 import streamlit as st
 
+from miii import Table
 from miii.tasks.table import EXAMPLE, LENGTH
 
 TYPED = "typed_table"  #: the text, kept between pages
+OPERANDS = ("element_a", "element_b")  #: keys of the operands, by name: the first, the second
 
-HELP = (
-    "Rows of comma-separated labels: the answer to a and b in row a and column b. A blank cell or - leaves the pair out. If the first cell is "
-    "blank or *, the first row and column name the operands."
-)
+HELP = "The answer to a and b in row a and column b; a blank or - leaves the pair out; after a first cell *, the first row and column are names"
+
+
+def choose_operands(task: Table, a: int, b: int) -> None:
+    """Select a pair by row and column."""
+    st.session_state.update(zip(OPERANDS, (task.cells.rows[a], task.cells.columns[b]), strict=True))
 
 
 def type_table() -> str:
@@ -18,7 +22,7 @@ def type_table() -> str:
         typed = st.text_area(
             "Table", st.session_state.get(TYPED, EXAMPLE), max_chars=LENGTH, key="table", height=140, help=HELP
         )
-        file = st.file_uploader("Or a CSV file", type=["csv", "tsv", "txt"], key="table_file", help=HELP)
+        file = st.file_uploader("Or a CSV file", type=["csv", "tsv", "txt"], key="table_file")
     text = typed if file is None else file.getvalue()[: 4 * LENGTH].decode(errors="replace")
     st.session_state[TYPED] = typed
     return text

@@ -12,25 +12,23 @@ from miii.tasks.table import EXAMPLE
 from pages._kit import links
 from pages._kit.cell import cell
 from pages._kit.draw import draw
-from pages._kit.inputs import choose_pair
 from pages._parts.attention import patterns
 from pages._tasks.table import data, follow, fourier
-from pages._tasks.table.inputs import type_table
+from pages._tasks.table.inputs import OPERANDS, choose_operands, type_table
 from pages._tasks.view import Measure, Picture, Preset, Row, Story, TaskView, share
 
 STORY = Story(
     "Watch a network learn a group",
     r"""
-A small transformer trains on some of the products $a \circ b$ in a finite group and is tested on the rest. Elements are tokens: nothing tells
-the network that they are permutations. Press Start.
+A small transformer trains on some of the products $a \circ b$ in a finite group and is tested on the rest. Nothing tells it that the
+elements are permutations.
 """,
 )
 
 OWN_TABLE = Story(
     "Watch a network learn your own table",
     """
-A small transformer trains on some cells of a table and is tested on the rest. It can predict them only if the table follows a
-rule. Type a table or choose a file, and press Start.
+A small transformer trains on some cells of a table and is tested on the rest, which it can predict only if the table follows a rule.
 """,
 )
 
@@ -63,12 +61,12 @@ def show(run: Run, task: Table, step: int) -> None:
         step=step,
         stamp=len(run.rows()),
         width="content",
-        pick=(CELL, choose_pair),
+        pick=(CELL, lambda pair: choose_operands(task, pair["row"], pair["column"])),
         alt="Grid of all pairs: correct and wrong answers, by split.",
-        caption="Click a pair to choose it.",
+        caption="Click a pair to follow it.",
     )
-    a, b = (st.session_state.get(name) for name in ("a", "b"))
-    pair = "a pair" if a is None or b is None else f"pair ({a}, {b})"
+    a, b = (st.session_state.get(name) for name in OPERANDS)
+    pair = f"{a} and {b}" if a in task.cells.rows and b in task.cells.columns else "a pair"
     links.to("try", f"Follow {pair} through the network", ":material/route:")
 
 
