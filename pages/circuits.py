@@ -69,7 +69,7 @@ cell(
     by_head=by_head,
     places=positions(task),
     width="content",
-    alt="Share of the logit difference that each clean activation recovers, by site and position.",
+    alt="Share recovered by each activation, by site and position.",
     caption="Each cell patches one clean activation into the network on another pair: 1 recovers the answer, 0 changes nothing. The logit "
     f"difference is {sweep.clean:.3g} clean and {sweep.corrupt:.3g} corrupted; if they hardly differ, the shares mean little.",
 )
@@ -113,5 +113,5 @@ cell(
     name=name,
     step=step,
     alt="Loss with each frequency removed from the logits.",
-    caption="The taller the bar, the more the answer depends on waves of this frequency in a or b.",
+    caption="Each bar removes all waves of one frequency in a or b.",
 )

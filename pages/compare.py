@@ -177,7 +177,7 @@ else:
         caption=findings.caption(measure),
     )
 write.header("Valid combinations", anchor="pairs")
-write.text("Blocks that shape an attention matrix need attention; all others take any mixer.")
+write.text("Blocks that shape an attention matrix need attention.")
 grid = pd.DataFrame(
     [
         {"block": block} | {mixer: "yes" if why is None else "no" for mixer, why in row.items()}

@@ -124,9 +124,9 @@ write.table(
     name="verdict-evidence",
 )
 write.caption(
-    "“One sum” counts the operands in the combination that all terms share. The last two bounds are baselines: a straight move between "
-    "two answers' means, and random planes."
-    + ("" if report.train_accuracy is not None else " The training split is unknown, so memorization cannot be tested.")
+    "“One sum” counts the operands in the sum that all terms share. The last two bounds are baselines: a straight move between answers' "
+    "means, and random planes."
+    + ("" if report.train_accuracy is not None else " Memorization is not tested, as the training split is unknown.")
 )
 write.text(
     f"**Certificate**: the formula proves {report.certified:.1%} of all pairs correct; {report.accuracy:.1%} are."
@@ -146,7 +146,7 @@ if fit.formula.terms:
         alt="Amplitudes of the formula's terms.",
         caption=f"All substantial terms are waves in {report.computes} − c."
         if report.computes
-        else "The terms do not share one combination of $a$ and $b$.",
+        else "The terms share no one sum of $a$ and $b$.",
     )
     st.download_button(
         "SymPy",
@@ -164,8 +164,8 @@ else:
 write.header("Run the formula instead of the network", anchor="instead")
 write.text(
     r"""
-A sum of $\cos w_k(a + b - c)$ with positive amplitudes always peaks at $c = a + b$, so its accuracy is no evidence. The variance that
-it explains is: compare an earlier snapshot.
+A sum of $\cos w_k(a + b - c)$ with positive amplitudes peaks at $c = a + b$ whatever it was fitted to, so its accuracy is no evidence.
+The variance that it explains is.
 """
 )
 earlier = [at for at in run.steps if at < step]
@@ -204,7 +204,7 @@ if keys:
         f"{report.loss:.3g} (network)."
     )
 else:
-    write.caption("No key frequency, so no formula.")
+    write.caption("No key frequency.")
 
 write.header("What else does the network do?", anchor="beside")
 asked = relabelled.words(choice.multipliers)
@@ -214,7 +214,7 @@ if relabelled.full:
         name=name,
         step=step,
         other=other,
-        alt="Stacked bars of the logits' variance by kind of wave.",
+        alt="The logits' variance by kind of wave.",
         caption=f"“The sum” is {asked}; “uneven across answers” is a function of it that differs between answers. The part that depends on the "
         f"answer alone ({report.constant_share:.1%} of the squared logits at step {step}) is left out. With a balanced split, the formula "
         "explains more (docs/LOG.md).",
@@ -235,7 +235,7 @@ if keys:
             steering,
             name=name,
             step=step,
-            alt="Share of pairs whose answer shifts by s, for every s, and the control.",
+            alt="Share of pairs whose answer shifts by s, and the control.",
             caption=f"The answer shifts by s on **{report.steering_accuracy:.2%}** of pairs (mean over s; worst {report.steering_minimum:.2%}). "
             f"With planes of other frequencies, {report.steering_control:.2%} keep the answer. Baselines: {report.steering_chord:.2%} with a "
             f"straight move, {report.steering_random:.2%} with random planes.",
@@ -243,7 +243,7 @@ if keys:
     if st.toggle("Turn one answer", key="turn", bind="query-params", help="Runs the network in your browser"):
         live.show(name, step, stamp_of(run))
 else:
-    write.caption("No key frequency, so no plane to rotate.")
+    write.caption("No key frequency.")
 
 write.header("All measurements", anchor="report")
 st.json(report.to_json(), expanded=False)

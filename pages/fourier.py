@@ -147,9 +147,9 @@ choice = find_keys(name, step)
 relabelled, order = choice.relabelling, choice.aligned(run.task())[0]
 reordered = relabelled.full and not relabelled.natural
 write.caption(
-    f"The {len(embedding(name, step))} operands in the plane of each frequency, colored by $k n$ mod "
+    f"The {len(embedding(name, step))} operands in each frequency's plane, colored by $k n$ mod "
     + (f"${relabelled.m}$, where $n$ is **{relabelled.names[0]}**. " if reordered else "$p$. ")
-    + "On a circle, the colors follow in order, like hours on a clock."
+    + "On a circle, colors follow in order, like hours on a clock."
     + (
         f" The network adds {relabelled.words(choice.multipliers)}: it reads the operands at {order.names[0].removesuffix('a')}k and "
         f"{order.names[1].removesuffix('b')}k."
@@ -176,7 +176,7 @@ if angled:
                 k=frequency,
                 label=label,
                 width="content",
-                alt="The angle of each token against k n mod p; on a circle all lie on the line.",
+                alt="The angle of each token against k n mod p.",
             )
     measured = (measured_angles(name, *at) for at in ((step, angled[0]), (step, weakest), (run.steps[0], angled[0])))
     found, weak, untrained = (f"{each.r2:.3f}" for each in measured)
@@ -267,7 +267,7 @@ elif analysis.grid.MIN_P <= p <= LIMIT:
         site=site,
         width="content",
         alt=f"Power of {site} by frequency in a and in b.",
-        caption="Row and column 0 hold waves in one operand; the diagonal holds products of one frequency, which make up "
+        caption="Row and column 0 hold waves in one operand, the diagonal products of one frequency, which make up "
         + ("$\\cos w_k(a+b)$. " if order.natural else f"waves in {order.words((1, 1))}. ")
         + f"Strongest: {told}.",
     )
@@ -279,8 +279,8 @@ cell(
     power_over_training,
     name=name,
     stamp=len(run.steps),
-    alt="Heatmap of each frequency's share of power by snapshot.",
-    caption="Random weights hold all frequencies about equally; in a network that learns to add, a few take over.",
+    alt="Each frequency's share of power by snapshot.",
+    caption="Random weights hold all frequencies about equally.",
 )
 
 write.header("How many directions does it use?", anchor="rank")

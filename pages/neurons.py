@@ -41,11 +41,11 @@ if not numbers:
     write.caption(
         f"Operands are ordered by **{order.names[0]}** and **{order.names[1]}**, answers by **{order.answer}**"
         + (f", logarithms to base {order.base}" if order.base else "")
-        + ". In this order, a network that adds has one frequency in each neuron."
+        + ": here, a network that adds has one frequency in each neuron."
     )
 elif {abs(multiplier) for multiplier in multipliers} != {1}:
     write.caption(
-        f"In ${added}$, neurons have different frequencies in $a$ and $b$: none counts as single-frequency, and phases mean nothing."
+        f"In ${added}$, neurons have different frequencies in $a$ and $b$: none is single-frequency, and phases mean nothing."
     )
 if run.config.model.n_layers > 1:
     write.caption(f"The neurons are those of the last block, {run.config.model.n_layers - 1}.")
@@ -168,7 +168,7 @@ with right:
         single_frequency,
         name=name,
         step=step,
-        alt="Histogram of each neuron's share of variance in its strongest frequency.",
+        alt="Histogram of neurons' shares of variance in their strongest frequency.",
         caption=f"{neurons.single_frequency:.0%} of the neurons exceed {SINGLE:.0%}, the line. The share counts waves in {order.names[0]}, in "
         f"{order.names[1]} and their products.",
     )
@@ -186,7 +186,7 @@ cell(
     name=name,
     step=step,
     pick=("neuron", one_neuron.choose),
-    alt="Phase written minus phase read, by phase written, for single-frequency neurons.",
+    alt="Phase written minus phase read, by phase written.",
     caption="On the line, a neuron writes the phase it reads. Click a dot to open its neuron [above](#neuron)."
     if found
     else "There are no single-frequency neurons at this step.",
@@ -210,7 +210,6 @@ if found:
         step=step,
         kind=kind,
         alt=f"Loss over all pairs with each cluster ablated ({kind}), log scale.",
-        caption="The longer the bar, the more the network needs the cluster.",
     )
 else:
     write.caption("There are no single-frequency neurons at this step.")
@@ -221,6 +220,6 @@ with st.spinner(f"Analyzing {len(run.steps)} snapshots …", show_time=True):
         power_over_training,
         name=name,
         stamp=len(run.steps),
-        alt="Heatmap of each frequency's mean share of neuron variance, by snapshot.",
-        caption="Each row is a frequency's share of the variance, averaged over live neurons.",
+        alt="Each frequency's mean share of neuron variance, by snapshot.",
+        caption="Averaged over live neurons.",
     )

@@ -57,7 +57,7 @@ write.text(
     else f"**The last snapshot has no key frequency**: {choice.why_none}. Restricted loss keeps only the mean; excluded loss excludes nothing."
 )
 if not run.task().split_known:
-    write.caption("The training split is unknown, so losses are over all pairs and no phases are marked.")
+    write.caption("The training split is unknown: losses are over all pairs, and no phases are marked.")
 with st.spinner(f"Measuring {len(run.steps)} snapshots …", show_time=True):
     cell(
         progress,

@@ -7,10 +7,10 @@ import streamlit as st
 from miii import runs
 from miii.analysis.modular.phases import Phase, outline
 from miii.errors import QUOTED, shortened
-from pages._kit import address, links
+from pages._kit import address, links, write
 from pages._kit.cell import stamp_of
 from pages._kit.player import player
-from pages._kit.run_picker import chosen_run, refuse
+from pages._kit.run_picker import RUN, chosen_run, refuse
 
 STEP = "step"  #: widget key and URL parameter
 SHOWN = "shown_step"  #: key of the step that the page shows; absent if it shows none
@@ -29,6 +29,16 @@ def run_and_step() -> Selection:
     """Return the chosen run and step; stop the page if there is nothing to show."""
     run = chosen_run()
     return Selection(run, step_of(run))
+
+
+def open_run(name: str, key: str) -> None:
+    """Show a button that opens this page for another run, at its last step.
+
+    Args:
+        key: of the widget.
+    """
+    change, args = st.session_state.update, ({RUN: name, STEP: None},)
+    st.button(f"Open {write.escaped(name)}", icon=":material/swap_horiz:", key=key, on_click=change, args=args)
 
 
 def step_of(run: runs.Run) -> int:

@@ -10,8 +10,8 @@ from miii.runs import Run
 from miii.tasks import TaskConfig
 from pages._kit import links, write
 from pages._kit.navigation import entry
-from pages._kit.run_picker import RUN, chosen_run
-from pages._kit.step_picker import STEP
+from pages._kit.run_picker import chosen_run
+from pages._kit.step_picker import open_run
 from pages._tasks.view import view_of
 
 T = TypeVar("T", bound=TaskConfig)
@@ -44,14 +44,6 @@ def redirect(run: Run, shows: str, fits: Callable[[Run], bool]) -> NoReturn:
     with st.container(horizontal=True):
         if others:
             name = next((name for name in OFFERED if name in others), others[-1])
-            st.button(
-                f"Open {write.escaped(name)}",
-                type="primary",
-                icon=":material/swap_horiz:",
-                key="open_fitting",
-                on_click=st.session_state.update,
-                args=({RUN: name, STEP: None},),
-                help="Opens a run that fits this page",
-            )
+            open_run(name, "open_fitting")
         links.to(home.file, home.title, f":material/{home.icon}:")
     write.stop()

@@ -107,15 +107,13 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
         )
 
     write.header("Which parts write the answer?", anchor="writers")
-    write.text(
-        "The logits are the sum of what each part writes; what heads contribute through neurons counts for the MLP."
-    )
+    write.text("What heads contribute through neurons counts for the MLP.")
     parts = written_by(run.name, step)
     cell(
         contributions,
         name=run.name,
         step=step,
-        alt="Mean direct contribution of each head and MLP to the correct logit.",
+        alt="Mean direct contribution of each part to the correct logit.",
         caption=f"On average, the correct logit is {parts.total():.3g} above the mean: {parts.of('head'):.3g} directly from heads, "
         f"{parts.of('MLP'):.3g} from the MLP{'s' if n_layers > 1 else ''}.",
     )

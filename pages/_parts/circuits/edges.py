@@ -133,7 +133,7 @@ def show(run: Run, step: int, places: str) -> None:
         alt=f"Faithfulness over the number of edges for {', '.join(METHODS)}.",
         caption="Faithfulness f is 1 if the circuit alone matches the network, 0 if it is no better than full corruption."
         if shown.faithfulness.f
-        else "Corruption does not change the score, so faithfulness is undefined.",
+        else "Corruption changes nothing, so faithfulness is undefined.",
     )
     write.table(
         [
@@ -181,5 +181,5 @@ def show(run: Run, step: int, places: str) -> None:
         alt=f"Score of every edge by {cheap} over its exact score.",
         caption="ACDC scores in nats, exact in logits: compare ranks."
         if cheap == "acdc"
-        else "On the line, both agree. Gradients are local: they misjudge edges that move attention far, such as those into keys.",
+        else "On the line, both agree. Gradients misjudge edges that move attention far, such as those into keys.",
     )

@@ -103,7 +103,7 @@ def where(run: Run, step: int, shown: str) -> None:
         write.text(f"This network mixes positions by {run.config.model.mixer}, which has no attention pattern.")
         return
     write.text(
-        "The answer is read at the last token. There, each **head** divides its attention among the tokens and copies from them."
+        "At the last token, where the answer is read, each **head** divides its attention among the tokens and copies from them."
     )
     layer = choose_layer(len(patterns))
     weights = patterns[layer]

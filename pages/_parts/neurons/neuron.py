@@ -109,7 +109,7 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             f"and writes $\\varphi_c$ = {neurons.phase_out[neuron]:.2f} (radians)."
         )
     else:
-        write.text(f"Neuron **{neuron}** is dead: it is nearly constant over the pairs.")
+        write.text(f"Neuron **{neuron}** is dead: nearly constant over the pairs.")
     if (a := st.session_state.get("a")) is not None and (b := st.session_state.get("b")) is not None:
         links.to("try", f"Follow the pair ({a}, {b}) through the network", ":material/route:")
     left, right = st.columns(2)
@@ -150,5 +150,5 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             alt=f"What neuron {neuron} adds to each answer's logit.",
         )
     write.caption(
-        "Diagonal stripes mean a sum or difference, a checkerboard a product of two waves. Click a cell to choose its pair."
+        "Diagonal stripes mean a sum or difference, a checkerboard a product of waves. Click a cell to choose its pair."
     )

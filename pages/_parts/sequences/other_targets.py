@@ -9,8 +9,7 @@ from miii.runs import Run
 from miii.tasks import Sequences
 from pages._kit import links, write
 from pages._kit.cell import shared
-from pages._kit.run_picker import RUN
-from pages._kit.step_picker import STEP
+from pages._kit.step_picker import open_run
 
 RUNS = "sequences.jsonl"  # written by python -m benchmarks sequences
 QUESTIONS = {
@@ -80,13 +79,7 @@ def others(run: Run, task: Sequences) -> None:
     )
     with st.container(horizontal=True, gap="small"):
         for target, name in chosen.items():
-            st.button(
-                f"Open {write.escaped(name)}",
-                icon=":material/swap_horiz:",
-                key=f"open-{target}",
-                on_click=st.session_state.update,
-                args=({RUN: name, STEP: None},),
-            )
+            open_run(name, f"open-{target}")
         links.to("train", "Train one", ":material/play_arrow:", task="sequences")
 
 

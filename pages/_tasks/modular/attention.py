@@ -130,17 +130,15 @@ def all_inputs(run: Run, step: int, layer: int, pair: tuple[int, int]) -> int:
                 pick=(CELL, choose_pair),
                 alt=f"Attention of head {head} from = to {'ab'[key]} for every pair.",
             )
-    write.caption(
-        "Stripes along one axis mean that the weight depends on one operand. Click a pair to see its pattern above."
-    )
+    write.caption("Stripes along an axis mean that the weight depends on one operand. Click a pair to see its pattern.")
 
     write.header("Is attention periodic?", anchor="periodicity")
     if len(run.task().labels) < run.task().d_vocab_out ** 2:
         write.info("The spectrum needs all pairs; this task leaves some out.")
         return head
     write.text(
-        "Each map above is a sum of products of waves in $a$ and $b$; a head that reads angles on a few circles needs only a few. Column 0 holds "
-        "waves in $a$ alone, row 0 waves in $b$ alone."
+        "Each map is a sum of products of waves; a head that reads angles on a few circles needs only a few. Column 0 holds waves in $a$ alone, "
+        "row 0 those in $b$ alone."
     )
 
     columns = st.columns(2)
@@ -197,7 +195,7 @@ def show_ablations(run: Run, step: int) -> None:
         name=run.name,
         step=step,
         kind=kind,
-        alt="Loss with each head ablated, and of the whole network.",
+        alt="Loss with each head ablated.",
         caption=f"Whole network: {found.baseline_loss:.3g} nats, {found.baseline_accuracy:.1%} accuracy on all pairs; "
         f"{f'{listed[0]} (highest loss); {listed[1]} (lowest)' if len(found.names) > 1 else listed[0]}.",
     )

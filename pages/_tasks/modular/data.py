@@ -27,8 +27,7 @@ FORMULAS = {
 }
 
 INTRO = """
-The network trains on some pairs of numbers below $p$, the **training split**. It is tested on the others, the **test split**, which
-it cannot have memorized.
+The network trains on some pairs of numbers below $p$, the **training split**, and is tested on the others, the **test split**.
 """
 
 
