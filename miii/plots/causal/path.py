@@ -38,9 +38,9 @@ def input_path(path: InputPath, tokens: Sequence[str], answers: Sequence[str]) -
     said = (
         [f"position {i}: {name}" for i, name in enumerate(tokens)],
         heads,
-        [f"neuron {name}, activation {value:.2f}" for name, value in zip(neurons, values[2], strict=True)],
+        [f"neuron {name}, activation {_signed(value)}" for name, value in zip(neurons, values[2], strict=True)],
         [
-            f"{name}: {logit:+.2f}, {share:.1%}"
+            f"{name}: {_signed(logit, '+')}, {share:.1%}"
             for name, logit, share in zip(answers, path.logits.tolist(), values[3], strict=True)
         ],
     )
@@ -76,6 +76,11 @@ def input_path(path: InputPath, tokens: Sequence[str], answers: Sequence[str]) -
     return _draw(links, nodes, max(map(len, rows))).properties(
         title="The path of this input", height=DEPTH * (len(ROWS) - 1) + 60, autosize=FLUID
     )
+
+
+def _signed(value: float, sign: str = "") -> str:
+    """Return a number with two digits and a true minus sign."""
+    return f"{value:{sign}.2f}".replace("-", "\u2212")
 
 
 def _place(i: int, row: Sequence[str]) -> float:

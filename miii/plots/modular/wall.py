@@ -96,7 +96,7 @@ def _about(values: Neurons) -> pd.DataFrame:
             "neuron": live.tolist(),
             "frequency k": values.frequency[live].tolist(),
             "share of variance": [f"{share:.0%}" for share in values.share[live].tolist()],
-            "phase": [f"{phase:.2f}" for phase in values.phase_a[live].tolist()],
+            "phase": [f"{phase:.2f}".replace("-", "\u2212") for phase in values.phase_a[live].tolist()],
         }
     )
 

@@ -138,7 +138,9 @@ def _margins(primes: bool, missed: pd.DataFrame) -> str:
         for _, row in missed.iterrows()
     ]
     asked = " and ".join(f"{label(name)} ≥ {bound}" for name, bound in bounds.items())
-    return f" It needs {asked}, among others; ranges over seeds of the rest: {'; '.join(told)}." if told else ""
+    return (
+        f" The verdict needs {asked}, among others. Ranges over seeds of the rest: {'; '.join(told)}." if told else ""
+    )
 
 
 def _spherical(summary: pd.DataFrame) -> str:
