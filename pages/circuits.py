@@ -17,8 +17,8 @@ startup.run_app_first()
 write.title("Circuits")
 write.text(
     """
-Each part (embedding, head, MLP) adds its output to the **residual stream**, from which later parts read. To **corrupt** such an edge
-is to replace its value by that for a pair with another answer. The edges that change the logits most form the **circuit**.
+Each part adds its output to the **residual stream**, from which later parts read. **Corrupting** such an edge replaces its value by that
+for a pair with another answer. The edges that matter most form the **circuit**.
 """
 )
 

@@ -44,8 +44,8 @@ def measured(name: str, stamp: float) -> ComparedRun:
 write.title("Compare")
 write.text(
     """
-Each architecture is a **block** (how skips and norms wire the parts) with a **mixer** (how positions exchange information). All learn
-the same task with the same split and step budget.
+Each architecture is a **block** (skips and norms) with a **mixer** (how positions exchange information). All learn one task, with the
+same split and step budget.
 """
 )
 

@@ -22,8 +22,8 @@ If the network adds modulo $p$ on circles, its $p^3$ logits are a few cosines, w
 
 $$\mathrm{logit}(c \mid a, b) \approx \sum_k \alpha_k \cos\left(w_k (a + b - c) + \varphi_k\right).$$
 
-Nothing forces the fit to be a sum: at each key frequency $k$ (see Fourier), it takes the strongest of **all** waves in $(a, b)$. It is
-fitted on half of the pairs and scored on the other half.
+At each key frequency $k$ (see Fourier), the fit takes the strongest of **all** waves in $(a, b)$, so nothing forces a sum. It is scored
+on the half of the pairs that it was not fitted to.
 """
 )
 
@@ -125,14 +125,13 @@ write.table(
 )
 write.caption(
     "“One sum” counts the operands in the sum that all terms share. The last two bounds are baselines: a straight move between answers' "
-    "means, and random planes."
-    + ("" if report.train_accuracy is not None else " Memorization is not tested, as the training split is unknown.")
+    "means, and random planes." + ("" if report.train_accuracy is not None else " The training split is unknown.")
 )
 write.text(
     f"**Certificate**: the formula proves {report.certified:.1%} of all pairs correct; {report.accuracy:.1%} are."
 )
 write.caption(
-    "The pairs with one answer are proven if the formula's margin exceeds their largest residual (after arXiv 2412.03773)."
+    "The pairs of an answer are proven if the formula's margin exceeds their largest residual (arXiv 2412.03773)."
 )
 
 write.header("The formula", anchor="formula")
@@ -164,8 +163,8 @@ else:
 write.header("Run the formula instead of the network", anchor="instead")
 write.text(
     r"""
-A sum of $\cos w_k(a + b - c)$ with positive amplitudes peaks at $c = a + b$ whatever it was fitted to, so its accuracy is no evidence.
-The variance that it explains is.
+A sum of $\cos w_k(a + b - c)$ with positive amplitudes peaks at $c = a + b$ whatever it was fitted to: its accuracy is no evidence, the
+variance that it explains is.
 """
 )
 earlier = [at for at in run.steps if at < step]
@@ -215,12 +214,10 @@ if relabelled.full:
         step=step,
         other=other,
         alt="The logits' variance by kind of wave.",
-        caption=f"“The sum” is {asked}; “uneven across answers” is a function of it that differs between answers. The part that depends on the "
-        f"answer alone ({report.constant_share:.1%} of the squared logits at step {step}) is left out. With a balanced split, the formula "
-        "explains more (docs/LOG.md).",
+        caption=f"“The sum” is {asked}. Waves in the answer alone ({report.constant_share:.1%} of the squared logits at step {step}) are left out.",
     )
 else:
-    write.caption(f"{relabelled.names[0]} takes some values twice, so the logits have no full grid of waves.")
+    write.caption(f"{relabelled.names[0]} takes some values twice, so there is no full grid of waves.")
 
 write.header("Steer it", anchor="steering")
 write.text(

@@ -236,7 +236,7 @@ cell(
     step=step,
     alt="Amplitudes of the neuron-to-logit map by frequency.",
     caption=r"The map is $W_\mathrm{out} W_U$ of the last block. "
-    f"Gini coefficient {gini_written:.2f}; effective rank (exp of the singular values' entropy) {rank_written:.1f} of {len(all_written)}.",
+    f"Gini coefficient {gini_written:.2f}; effective rank (exp of the spectral entropy) {rank_written:.1f} of {len(all_written)}.",
 )
 
 write.header("Which products of waves does it compute?", anchor="products")
@@ -253,9 +253,7 @@ site = st.selectbox(
     width=260,
 )
 if not order.full:
-    write.caption(
-        f"This task leaves out some pairs of {order.names[0]} and {order.names[1]}; the figure needs them all."
-    )
+    write.caption(f"The figure needs all pairs of {order.names[0]} and {order.names[1]}.")
 elif analysis.grid.MIN_P <= p <= LIMIT:
     single = products(name, step, site).single()
     most = [int(k) + 1 for k in single.argsort(descending=True)[:5]]
@@ -267,7 +265,7 @@ elif analysis.grid.MIN_P <= p <= LIMIT:
         site=site,
         width="content",
         alt=f"Power of {site} by frequency in a and in b.",
-        caption="Row and column 0 hold waves in one operand, the diagonal products of one frequency, which make up "
+        caption="Row and column 0 hold waves in one operand. On the diagonal are products of one frequency, which make up "
         + ("$\\cos w_k(a+b)$. " if order.natural else f"waves in {order.words((1, 1))}. ")
         + f"Strongest: {told}.",
     )

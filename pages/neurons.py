@@ -44,9 +44,7 @@ if not numbers:
         + ": here, a network that adds has one frequency in each neuron."
     )
 elif {abs(multiplier) for multiplier in multipliers} != {1}:
-    write.caption(
-        f"In ${added}$, neurons have different frequencies in $a$ and $b$: none is single-frequency, and phases mean nothing."
-    )
+    write.caption(f"In ${added}$, neurons have different frequencies in $a$ and $b$: phases mean nothing.")
 if run.config.model.n_layers > 1:
     write.caption(f"The neurons are those of the last block, {run.config.model.n_layers - 1}.")
 
@@ -103,7 +101,7 @@ by_angle = (
         required=True,
         key="order",
         bind="query-params",
-        help="value: the 24 smallest of each operand; angle: all operands, by their angle on the neuron's circle",
+        help="value: the 24 smallest; angle: all, by angle on the neuron's circle",
     )
     == "angle"
 )
@@ -115,7 +113,7 @@ cell(
     width="content",
     pick=("neuron", one_neuron.choose),
     alt="Activation of every live neuron over all pairs, by frequency and phase.",
-    caption=f"Each tile is a neuron's activation over {order.names[0]} (down) and {order.names[1]} (right), on its own color scale. "
+    caption=f"Each tile is a neuron over {order.names[0]} (down) and {order.names[1]} (right), on its own color scale. "
     + (
         "Neurons of one frequency show one pattern, shifted by phase. "
         if by_angle
@@ -131,14 +129,14 @@ with st.container(horizontal=True):
         "Live neurons",
         live,
         border=True,
-        help="Variance over the pairs above a millionth of the largest",
+        help="Variance above a millionth of the largest",
     )
     write.metric("Dead neurons", neurons.dead, border=True)
     write.metric(
         "Single-frequency",
         f"{neurons.single_frequency:.0%}",
         border=True,
-        help=f"More than {SINGLE:.0%} of the variance in one frequency",
+        help=f"Over {SINGLE:.0%} of the variance in one frequency",
     )
     write.metric(
         "Phase agreement",
@@ -169,8 +167,7 @@ with right:
         name=name,
         step=step,
         alt="Histogram of neurons' shares of variance in their strongest frequency.",
-        caption=f"{neurons.single_frequency:.0%} of the neurons exceed {SINGLE:.0%}, the line. The share counts waves in {order.names[0]}, in "
-        f"{order.names[1]} and their products.",
+        caption=f"{neurons.single_frequency:.0%} of the neurons exceed {SINGLE:.0%}, the line.",
     )
 
 write.header("Do they write the phase they read?", anchor="phases")
@@ -189,7 +186,7 @@ cell(
     alt="Phase written minus phase read, by phase written.",
     caption="On the line, a neuron writes the phase it reads. Click a dot to open its neuron [above](#neuron)."
     if found
-    else "There are no single-frequency neurons at this step.",
+    else "There are no single-frequency neurons.",
 )
 
 write.header("What if a cluster is ablated?", anchor="silenced")
@@ -212,7 +209,7 @@ if found:
         alt=f"Loss over all pairs with each cluster ablated ({kind}), log scale.",
     )
 else:
-    write.caption("There are no single-frequency neurons at this step.")
+    write.caption("There are no single-frequency neurons.")
 
 write.header("When do the neurons find their frequencies?", anchor="training")
 with st.spinner(f"Analyzing {len(run.steps)} snapshots …", show_time=True):

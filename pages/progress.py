@@ -71,12 +71,11 @@ write.header("How to read it", anchor="reading")
 error = measured(name, len(run.steps))["gradient_symmetricity_error"].max()
 write.text(
     r"""
-- **Phases** (our own rule): *memorization* until the test loss peaks; *circuit formation* until it has halved; *cleanup* until 99%
-  test accuracy. A run below 99% training accuracy has none.
+- **Phases** (our own rule): *memorization* until the test loss peaks, *circuit formation* until it has halved, *cleanup* until 99%
+  test accuracy; none below 99% training accuracy.
 - **Restricted loss** falls before the test loss. If it ends below the full loss, the rest only adds noise.
 - **Excluded loss** (training pairs) rises as the circuit replaces memorization.
-- **Sum of squared weights** falls during cleanup.
-- **Gini coefficient** of the amplitudes: near 1 if one frequency dominates.
+- **Gini coefficient**: near 1 if one frequency dominates.
 - **Active frequencies**: power above mean + 2 standard deviations of the snapshot (text of Syrkis's later preprint), or mean + 1 of all
   snapshots (its code).
 - **Gradient symmetricity** (are $a$ and $b$ used alike?), **distance irrelevance** (does the correct logit ignore $a - b$?) and

@@ -19,12 +19,12 @@ RECORDED = "notes"  #: key of the recorded parts of the page
 OPEN = "notes_open"  #: whether the page is recording; fragment reruns record nothing
 
 
-#: code, formulas, and the hyphen in front of a number
-_SIGNS = re.compile(r"`[^`]*`|\$[^$]*\$|(?<![\w.=/-])-(?=\.?\d)")
+#: code, formulas, and the hyphen in front of a number or between two terms
+_SIGNS = re.compile(r"`[^`]*`|\$[^$]*\$|(?<![\w.=/-])-(?=\.?\d)|(?<=\w )-(?= \w)")
 
 
 def signed(markdown: str) -> str:
-    """Write negative numbers with a true minus sign, outside code and formulas."""
+    """Write a true minus sign for a hyphen, outside code and formulas."""
     return _SIGNS.sub(lambda found: "\u2212" if found[0] == "-" else found[0], markdown)
 
 
@@ -128,6 +128,7 @@ def success(plain: object, icon: str = "check") -> None:
 
 def box(kind: Literal["success", "info", "warning"], markdown: str, icon: str) -> None:
     """Show a page's result in a colored box."""
+    markdown = signed(markdown)
     {"success": st.success, "info": st.info, "warning": st.warning}[kind](markdown, icon=f":material/{icon}:")
     record(Text(f"> {markdown}"))
 

@@ -102,7 +102,7 @@ def test_a_number_can_be_tried(zoo, see):
         values = list(view.metrics.values())
         assert values.index(said) >= 0
         assert truth in values
-        assert ("-1.00" if n % 3 == 0 else "1.00") in values
+        assert ("−1.00" if n % 3 == 0 else "1.00") in values
         trains = bool(task.train_mask[int((task.facts["n"] == n).nonzero())])
         assert words in view.text
         assert ("never seen" in view.text) != trains

@@ -81,7 +81,7 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
         alt=f"Attention score of head {head} from = to every token at both positions.",
         caption="From “=”, all tokens have the same score."
         if deviation < analysis.attention.CONSTANT
-        else f"The difference between $a$'s and $b$'s score divides the attention. Standard deviation {deviation:.2g}; scores at $b$ are "
+        else f"The difference of the scores divides the attention. Standard deviation {deviation:.2g}; scores at $b$ are "
         f"{abs(shift):.2g} {'lower' if shift < 0 else 'higher'}. "
         + strongest(analysis.fourier.spectrum(scores[0][:, None]).power),
     )
@@ -92,7 +92,7 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
             **shown,
             width="content",
             alt=f"Attention score of head {head} for every query and key token.",
-            caption=f"Row means, which the softmax ignores, are removed. The answer uses only the last row, token {p} (“=”).",
+            caption=f"Row means are removed. The answer uses only the last row, token {p} (“=”).",
         )
     with columns[1]:
         cell(
@@ -107,7 +107,7 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
         )
 
     write.header("Which parts write the answer?", anchor="writers")
-    write.text("What heads contribute through neurons counts for the MLP.")
+    write.text("What heads write through neurons counts for the MLP.")
     parts = written_by(run.name, step)
     cell(
         contributions,

@@ -12,7 +12,7 @@ from pages._kit.cell import cell, shared
 
 METHODS = {
     "exact": "corrupts one edge at a time",
-    "acdc": "drops edges that hardly change the predictions (Conmy et al.)",
+    "acdc": "drops edges that hardly matter (Conmy et al.)",
     "eap": "gradient times change (Syed et al.)",
     "eap-ig": "EAP with averaged gradients (Hanna et al.)",
 }
@@ -117,7 +117,7 @@ def show(run: Run, step: int, places: str) -> None:
             name="edges",
         )
         write.caption(
-            "Score: the largest threshold in nats at which ACDC keeps the edge."
+            "Score: the largest threshold (nats) that keeps the edge."
             if method == "acdc"
             else "Score: how much the metric drops without the edge."
         )
@@ -131,7 +131,7 @@ def show(run: Run, step: int, places: str) -> None:
         name=name,
         step=step,
         alt=f"Faithfulness over the number of edges for {', '.join(METHODS)}.",
-        caption="Faithfulness f is 1 if the circuit alone matches the network, 0 if it is no better than full corruption."
+        caption="f is 1 if the circuit alone matches the network, 0 if it is no better than full corruption."
         if shown.faithfulness.f
         else "Corruption changes nothing, so faithfulness is undefined.",
     )
@@ -157,8 +157,8 @@ def show(run: Run, step: int, places: str) -> None:
         name="faithfulness-by-method",
     )
     write.caption(
-        "CMD is the area of |1 − f|, edges ranked by |score| (0 is best); CPR the area under f, ranked by signed score. “Edges to f ≥ 0.95” are "
-        "counted on the ranking examples. Spearman and AUROC compare with the exact ranking and its smallest such set; “active” leaves out the "
+        "CMD: area of |1 − f|, by |score|; CPR: area under f, by signed score. “Edges to f ≥ 0.95” are counted on the ranking examples. Spearman "
+        "and AUROC compare with exact and its smallest such set; “active” leaves out the "
         f"{agreements['exact'].inactive} of {total} edges that corruption does not change."
     )
 

@@ -20,7 +20,7 @@ HELP = TRAINING | MEASURES
 #: Bounds of the verdict on addition, by column of a comparison.
 ADDITION = {"explained": criteria.VARIANCE_EXPLAINED, "steering": criteria.STEERING_ACCURACY}
 #: The shipped comparisons, for the help of the control.
-ABOUT = "add-113: addition modulo 113; depth: 2, 6 and 12 layers; primes: five digits, also in float32; yours: runs of your own"
+ABOUT = "depth: addition with 2, 6 and 12 layers; primes: five digits; yours: runs of your own"
 INTEGER_COLUMNS = ("grokked_at", "parameters", "key_frequencies", "sieve_depth")
 
 
@@ -103,15 +103,14 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
         ),
         "**Caveats**: "
         + (
-            "each has the better of two optimizers, chosen on a seed that is not counted"
+            "each has the better of two optimizers, chosen on another seed"
             if comparison in CHOSEN
             else "all have the recipe's optimizer"
         )
         + ". More steps may help those that miss the budget."
         + (f" Precision of training: {join_names(precisions)}." if precisions else "")
         + (
-            " Networks are measured 200 steps after they first sieve by 3 (Paper has longer runs). *mean* cannot single out the last digit, "
-            "so it can sieve by 3 and still miss primes."
+            " Networks are measured 200 steps after they first sieve by 3. *mean* cannot single out the last digit."
             if primes
             else ""
         ),

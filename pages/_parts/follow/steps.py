@@ -90,8 +90,8 @@ def path(run: Run, step: int, shown: str, target: str, words: tuple[str, ...] | 
         target=target,
         words=words,
         alt=f"From the tokens {shown} through heads and neurons to the logits.",
-        caption=f"Line widths: {read}, then what each head adds to a neuron's input, then what each neuron adds to a logit. Only the strongest "
-        f"neurons{block} and logits are shown.",
+        caption=f"Line widths: {read}, then contributions to neurons' inputs, then to logits. Only the strongest neurons{block} and logits are "
+        "shown.",
     )
 
 
@@ -143,8 +143,7 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
     )
     if not run.config.model.plain:
         write.info(
-            f"Single neurons of {run.name} have no defined contribution: {run.config.model.block} blocks with {run.config.model.mixer} do not "
-            "add up to the logits.",
+            f"Neurons of {run.name} have no defined contribution: {run.config.model.block} blocks with {run.config.model.mixer} do not add up.",
             icon="info",
         )
         return

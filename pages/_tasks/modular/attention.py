@@ -78,7 +78,7 @@ def show(run: Run, task: ModularAddition, step: int) -> None:
         matrices.show(run, step, layer, head)
     else:
         write.info(
-            f"QK and OV circuits and direct contributions are not defined in {run.config.model.block} blocks.",
+            f"QK and OV circuits are not defined in {run.config.model.block} blocks.",
             icon="info",
         )
     show_ablations(run, step)
@@ -137,8 +137,7 @@ def all_inputs(run: Run, step: int, layer: int, pair: tuple[int, int]) -> int:
         write.info("The spectrum needs all pairs; this task leaves some out.")
         return head
     write.text(
-        "Each map is a sum of products of waves; a head that reads angles on a few circles needs only a few. Column 0 holds waves in $a$ alone, "
-        "row 0 those in $b$ alone."
+        "A head that reads angles on a few circles needs few products of waves. Column 0 holds waves in $a$ alone, row 0 those in $b$ alone."
     )
 
     columns = st.columns(2)
@@ -171,9 +170,7 @@ def side_by_side(run: Run, step: int, layer: int) -> None:
 def show_ablations(run: Run, step: int) -> None:
     """Show the loss without each head."""
     write.header("What if a head is ablated?", anchor="silence")
-    write.text(
-        "We replace its output by zero, by its mean over all pairs, or by its output on a pair with another answer (**interchange**)."
-    )
+    write.text("**Interchange** takes its output on a pair with another answer.")
     kinds: tuple[analysis.ablation.Kind, ...] = ("zero", "mean", "interchange")
     kind = st.segmented_control(
         "Replace with",

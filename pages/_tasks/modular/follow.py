@@ -24,9 +24,7 @@ def wrong(name: str, step: int) -> list[int]:
 def page(run: Run, task: ModularAddition, step: int) -> None:
     """Follow one pair from its tokens to the frequencies behind the answer."""
     p = small_enough(run, task)
-    write.text(
-        "Follow two numbers through the network to its answer: of all answers, the one with the largest score, or **logit**."
-    )
+    write.text("Follow two numbers through the network to its answer: the one with the largest score, or **logit**.")
     example = _choose(run, step, p)
     built = run.task()
     a, b = (int(each[example]) % p for each in analysis.grid.operands(built))
@@ -40,8 +38,7 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     write.header("1 · Tokens", anchor="tokens")
     side = "training" if built.train_mask[example] else "test"
     write.text(
-        f"`{shown}`: a **token** is a name, not a number. The network has a vector of {run.config.model.d_model} numbers for each, and one for "
-        f"each position. "
+        f"`{shown}`: a **token** is a name, not a number, with a vector of {run.config.model.d_model} numbers. So has each position. "
         + (f"This pair is in the {side} split." if built.split_known else "The training split is unknown.")
     )
     links.to("data", "Data: every pair and its split", ":material/arrow_forward:")

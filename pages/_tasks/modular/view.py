@@ -14,8 +14,8 @@ from pages._tasks.view import Measure, Picture, Preset, Row, Story, TaskView, sh
 STORY = Story(
     "Watch a network learn to add",
     r"""
-A small transformer trains on some of the sums $a + b \bmod p$ (the remainder of $a + b$ divided by $p$) and is tested on the rest.
-First it **memorizes**. Then it **groks**: test accuracy jumps, on pairs it never saw.
+A small transformer trains on some sums $a + b \bmod p$ (the remainder of $a + b$ divided by $p$) and is tested on the rest. It
+**memorizes**, then **groks**: test accuracy jumps, on pairs it never saw.
 """,
 )
 

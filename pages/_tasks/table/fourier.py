@@ -61,7 +61,7 @@ answer by a sum of characters, $\sum_\rho w_\rho\,\chi_\rho(a b c^{-1})$, which 
         step=step,
         alt="Share of held-out logits that each character explains.",
         caption=(f"Key: {', '.join(keys)}. " if keys else "No representation is key. ")
-        + f"A key character explains at least {analysis.representations.LEAST:.0%}, and more than any does of shuffled answers "
+        + f"Key characters explain at least {analysis.representations.LEAST:.0%}, and more than any does of shuffled answers "
         f"({report.null:.2%}, dashed).",
     )
     write.table(
@@ -82,9 +82,7 @@ answer by a sum of characters, $\sum_\rho w_\rho\,\chi_\rho(a b c^{-1})$, which 
         ),
         name="representations",
     )
-    write.caption(
-        "All on held-out pairs. Accuracies are with the representation's part of the embedding removed, or with only that part."
-    )
+    write.caption("On held-out pairs. “Without” and “alone” are about the representation's part of the embedding.")
 
     write.header("Is it a cause?", anchor="causal")
     write.text(
@@ -108,5 +106,5 @@ answer by a sum of characters, $\sum_\rho w_\rho\,\chi_\rho(a b c^{-1})$, which 
         name="criteria",
     )
     write.caption(
-        "A network that computes by cosets also concentrates on few representations; this does not tell the two apart (Stander et al. 2024)."
+        "This does not tell characters from cosets, which also concentrate on few representations (Stander et al. 2024)."
     )

@@ -20,8 +20,7 @@ from pages._tasks.view import Measure, Picture, Preset, Row, Story, TaskView, sh
 STORY = Story(
     "Watch a network learn a group",
     r"""
-A small transformer trains on some of the products $a \circ b$ in a finite group and is tested on the rest. Nothing tells it that the
-elements are permutations.
+A small transformer trains on some products $a \circ b$ in a finite group and is tested on the rest.
 """,
 )
 
