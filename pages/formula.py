@@ -110,9 +110,9 @@ write.table(
     [
         {
             "criterion": criterion.name,
+            "result": "pass" if criterion.passed else "fail",
             "measured": criterion.value,
             "bound": criterion.bound,
-            "result": "pass" if criterion.passed else "fail",
         }
         for criterion in report.criteria
     ],
@@ -131,7 +131,7 @@ write.text(
     f"**Certificate**: the formula proves {report.certified:.1%} of all pairs correct; {report.accuracy:.1%} are."
 )
 write.caption(
-    "The pairs of an answer are proven if the formula's margin exceeds their largest residual (arXiv 2412.03773)."
+    "The pairs with one answer are proven if the formula's margin exceeds their largest residual (arXiv 2412.03773)."
 )
 
 write.header("The formula", anchor="formula")
@@ -234,7 +234,7 @@ if keys:
             step=step,
             alt="Share of pairs whose answer shifts by s, and the control.",
             caption=f"The answer shifts by s on **{report.steering_accuracy:.2%}** of pairs (mean over s; worst {report.steering_minimum:.2%}). "
-            f"With planes of other frequencies, {report.steering_control:.2%} keep the answer. Baselines: {report.steering_chord:.2%} with a "
+            f"Rotating planes of other frequencies keeps the answer on {report.steering_control:.2%}. Baselines: {report.steering_chord:.2%} with a "
             f"straight move, {report.steering_random:.2%} with random planes.",
         )
     if st.toggle("Turn one answer", key="turn", bind="query-params", help="Runs the network in your browser"):

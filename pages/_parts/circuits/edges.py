@@ -157,8 +157,8 @@ def show(run: Run, step: int, places: str) -> None:
         name="faithfulness-by-method",
     )
     write.caption(
-        "CMD: area of |1 − f|, by |score|; CPR: area under f, by signed score. “Edges to f ≥ 0.95” are counted on the ranking examples. Spearman "
-        "and AUROC compare with exact and its smallest such set; “active” leaves out the "
+        "CMD is the area of |1 − f| with edges ranked by |score|, CPR that under f by signed score. “Edges to f ≥ 0.95” are counted on the "
+        "ranking examples. Spearman and AUROC compare with the exact ranking, AUROC with its smallest such set; “active” leaves out the "
         f"{agreements['exact'].inactive} of {total} edges that corruption does not change."
     )
 

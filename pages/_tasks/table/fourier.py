@@ -95,9 +95,9 @@ answer by a sum of characters, $\sum_\rho w_\rho\,\chi_\rho(a b c^{-1})$, which 
         [
             {
                 "criterion": each.name,
+                "result": "pass" if each.passed else "fail",
                 "measured": each.value,
                 "bound": each.bound,
-                "result": "pass" if each.passed else "fail",
             }
             for each in report.criteria
         ],
