@@ -170,7 +170,7 @@ def side_by_side(run: Run, step: int, layer: int) -> None:
 def show_ablations(run: Run, step: int) -> None:
     """Show the loss without each head."""
     write.header("What if a head is ablated?", anchor="silence")
-    write.text("**Interchange** takes its output on a pair with another answer.")
+    write.text("**Interchange** takes the head's output on a pair with another answer.")
     kinds: tuple[analysis.ablation.Kind, ...] = ("zero", "mean", "interchange")
     kind = st.segmented_control(
         "Replace with",

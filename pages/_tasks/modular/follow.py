@@ -38,7 +38,7 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     write.header("1 · Tokens", anchor="tokens")
     side = "training" if built.train_mask[example] else "test"
     write.text(
-        f"`{shown}`: a **token** is a name, not a number, with a vector of {run.config.model.d_model} numbers. So has each position. "
+        f"`{shown}`: a **token** is a name, not a number. It has a vector of {run.config.model.d_model} numbers, as has each position. "
         + (f"This pair is in the {side} split." if built.split_known else "The training split is unknown.")
     )
     links.to("data", "Data: every pair and its split", ":material/arrow_forward:")

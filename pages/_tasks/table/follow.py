@@ -27,7 +27,7 @@ def page(run: Run, task: Table, step: int) -> None:
     write.header("1 · Tokens", anchor="tokens")
     side = "training" if built.train_mask[example] else "test"
     write.text(
-        f"`{shown}` ({side} split): a **token** is a name, with a vector of {run.config.model.d_model} numbers. So has each position."
+        f"`{shown}` ({side} split): a **token** is a name. It has a vector of {run.config.model.d_model} numbers, as has each position."
     )
     links.to("data", "Data: every pair and its split", ":material/arrow_forward:")
     steps.where(run, step, shown)
