@@ -65,7 +65,7 @@ def test_a_frequency_leads_to_its_neurons(chromium: Browser, warm: str) -> None:
     with reader(chromium) as (page, _):
         page.goto(warm + link("fourier"))
         settled(page)
-        bars = page.get_by_label(re.compile("^Bars of the embedding's cosine and sine lengths"))
+        bars = page.get_by_label(re.compile("^Amplitudes of the embedding by frequency"))
         # half-way up, where only key frequencies reach
         (k,) = pointed(page, bars, r"frequency\D+(\d+)", [i / 100 for i in range(10, 100)], 0.6)
         clicked(page)
@@ -73,7 +73,7 @@ def test_a_frequency_leads_to_its_neurons(chromium: Browser, warm: str) -> None:
         main(page).get_by_role("button", name=f"Its neurons (k = {k})").click()
         expect(page.locator("h1")).to_have_text("Neurons")
         page.wait_for_url(f"**frequency={k}**")
-        expect(main(page).get_by_text(re.compile(rf"^Neuron \d+: frequency {k} with"))).to_be_visible()
+        expect(main(page).get_by_text(re.compile(rf"^Neuron \d+ has .* at frequency {k}\."))).to_be_visible()
         settled(page)
         back(page, "Fourier")
         number(page, "One frequency", 3)  # the same without a pointer

@@ -98,7 +98,7 @@ def one_input(run: Run, step: int, p: int) -> tuple[int, tuple[int, int]]:
     verdict = "correct" if answer == truth else f"wrong, the label is {truth}"
     split = "training" if run.task().train_mask[example] else "test"
     known = f"{split} split" if run.task().split_known else "training split unknown"
-    write.text(f"At step {step}, the network answers **{answer}** for ({a}, {b}): {verdict} ({known}).")
+    write.text(f"At step {step} the network answers **{answer}** for ({a}, {b}): {verdict} ({known}).")
     patterns.show_pattern(run, step, example, layer)
 
     links.to("try", "Follow this pair through the network", ":material/route:")

@@ -42,7 +42,7 @@ def show(run: Run, task: miii.ModularAddition, step: int) -> None:
             stamp=len(run.rows()),
             width="content",
             pick=(CELL, choose_pair),
-            alt=f"Grid of all pairs: correct and wrong answers{splits}.",
+            alt=f"Grid of all {p} by {p} pairs: correct and wrong answers{splits}.",
             caption="Click a pair to follow it.",
         )
 
