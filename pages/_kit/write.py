@@ -19,8 +19,8 @@ RECORDED = "notes"  #: key of the recorded parts of the page
 OPEN = "notes_open"  #: whether the page is recording; fragment reruns record nothing
 
 
-#: code, formulas, and the hyphen in front of a number or between two terms
-_SIGNS = re.compile(r"`[^`]*`|\$[^$]*\$|(?<![\w.=/-])-(?=\.?\d)|(?<=\w )-(?= \w)")
+#: code, formulas, and the hyphen in front of a number or a letter, or between two terms
+_SIGNS = re.compile(r"`[^`]*`|\$[^$]*\$|(?<![\w.=/-])-(?=\.?\d|[a-z]\b)|(?<=\w )-(?= \w)")
 
 
 def signed(markdown: str) -> str:

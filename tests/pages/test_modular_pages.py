@@ -275,7 +275,7 @@ def test_the_verdict_is_the_library_s(zoo, see, name):
     report = analysis.verdict.analyze(run.model(), run.task())
     view = see("formula", run=name)
     (verdict,) = (text for kind in ("success", "warning", "info") for text in view.prose[kind])
-    assert verdict.lower().startswith(f"**{report.verdict}**")
+    assert verdict.replace("−", "-").lower().startswith(f"**{report.verdict}**")
     assert report.verdict[:8] == VERDICTS[name][:8]
     rows = view.table("measured")
     assert rows["measured"].tolist() == [criterion.value for criterion in report.criteria]

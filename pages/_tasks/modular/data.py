@@ -148,7 +148,7 @@ def page(operation: str) -> None:
     write.text(
         f"The pair **({a}, {b})** becomes the tokens `{table(config).tokens[row]}`, with indices "
         f"`{task.tokens[row].tolist()}`. Each index selects a vector, its **embedding**; nothing tells the network that 3 follows 2. The answer "
-        f"is **{int(task.labels[row])}** ({table(config).split[row]} split)."
+        f"is **{int(task.labels[row])}** ({'training' if task.train_mask[row] else 'test'} split)."
     )
 
     write.header("Are answers balanced?", anchor="balance")

@@ -101,7 +101,7 @@ def page(name: str) -> None:
     a, b, c, side, tokens = listed(config).iloc[row]
     write.text(
         f"The pair **{a}** and **{b}** becomes the tokens `{tokens}`, with indices `{task.tokens[row].tolist()}`. The answer is **{c}** "
-        f"({side} split)."
+        f"({'training' if side == 'train' else 'test'} split)."
     )
 
     write.header("Are answers balanced?", anchor="balance")
