@@ -172,10 +172,11 @@ with right:
 
 write.header("Do they write the phase they read?", anchor="phases")
 u, v, c, total = (text.replace("log", r"\log") for text in (*order.names, order.answer, added))
+read = [text if len(text) == 1 else f"({text})" for text in (u, v, c)]
 write.text(
     rf"""
-A neuron that reads $\cos(w_k {u} + \varphi_a) + \cos(w_k {v} + \varphi_b)$ contains $\cos(w_k({total}) + {phase})$. If it writes
-$\cos(w_k {c} + \varphi_c)$ with $\varphi_c = {phase}$, it favors ${c} = {total}$.
+A neuron that reads $\cos(w_k {read[0]} + \varphi_a) + \cos(w_k {read[1]} + \varphi_b)$ contains $\cos(w_k({total}) + {phase})$. If it writes
+$\cos(w_k {read[2]} + \varphi_c)$ with $\varphi_c = {phase}$, it favors ${c} = {total}$.
 """
 )
 cell(
@@ -184,7 +185,8 @@ cell(
     step=step,
     pick=("neuron", one_neuron.choose),
     alt="Phase written minus phase read, by phase written.",
-    caption="On the line, a neuron writes the phase it reads. Click a dot to open its neuron [above](#neuron)."
+    caption="On the line, a neuron writes the phase it reads; a constant in the task shifts all neurons of a frequency alike. Click a dot to open "
+    "its neuron [above](#neuron)."
     if found
     else "There are no single-frequency neurons.",
 )

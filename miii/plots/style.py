@@ -1,6 +1,7 @@
 """One palette for both themes: color-blind safe (Okabe and Ito), with a contrast of at least 3 : 1 on both."""
 
 import textwrap
+from collections.abc import Iterable
 from typing import Any, Final
 
 import altair as alt
@@ -41,6 +42,11 @@ CANVAS: Final = {"embedOptions": {"renderer": "canvas"}}
 
 
 WHOLE: Final = alt.Scale(round=True)  #: bands of whole pixels, so that no gaps show between the cells of a heatmap
+
+
+def signed(names: Iterable[str]) -> list[str]:
+    """Return names such as -b with a true minus sign."""
+    return [name.replace("-", "\u2212") for name in names]
 
 
 def clicked(name: str, *fields: str) -> alt.Parameter:

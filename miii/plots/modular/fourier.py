@@ -22,6 +22,7 @@ from miii.plots.style import (
     Chart,
     bar_legend,
     clicked,
+    signed,
     top_legend,
 )
 
@@ -160,7 +161,7 @@ def spectrum_2d(values: Spectrum2D, size: int = 400, names: tuple[str, str] = ("
     shown = values.power.clamp_min(1e-6).log10()
     title = "Products of waves"
     value = "share of variance (log₁₀)"
-    row, column = (f"frequency in {name}" for name in names)
+    row, column = (f"frequency in {name}" for name in signed(names))
     return heatmap(shown, title=title, row=row, column=column, value=value, size=size, domain=(-6.0, 0.0))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from miii.analysis.modular.neurons import SINGLE, Neurons
 from miii.plots.heatmap import heatmap
-from miii.plots.style import ACCENT, CATEGORY, FLUID, HEIGHT, MAIN, MUTED, Chart, clicked, top_legend
+from miii.plots.style import ACCENT, CATEGORY, FLUID, HEIGHT, MAIN, MUTED, Chart, clicked, signed, top_legend
 
 KINDS = {f"more than {SINGLE:.0%} in one frequency": MAIN, "mixed": MUTED}
 
@@ -107,7 +107,8 @@ def activation(
     """
     p = math.isqrt(len(values))
     title = f"Neuron {neuron} after its activation function"
-    return heatmap(values.view(p, p), title=title, row=names[0], column=names[1], value="activation", size=size)
+    row, column = signed(names)
+    return heatmap(values.view(p, p), title=title, row=row, column=column, value="activation", size=size)
 
 
 def writes(row: Float[Tensor, " d_vocab_out"], neuron: int, answer: str = "c") -> alt.Chart:
@@ -144,7 +145,7 @@ def reads(
     waves = torch.stack([in_a - in_a.mean(), in_b - in_b.mean()]).tolist()
     rows = [
         {"operand": name, "token": token, "input": value}
-        for name, wave in zip(names, waves, strict=True)
+        for name, wave in zip(signed(names), waves, strict=True)
         for token, value in enumerate(wave)
     ]
     return (
@@ -154,7 +155,10 @@ def reads(
             x=alt.X("token:Q", title="operand", scale=alt.Scale(domain=[0, len(in_a) - 1], nice=False)),
             y=alt.Y("input:Q", title="mean input of the neuron"),
             color=alt.Color(
-                "operand:N", title=None, scale=alt.Scale(domain=list(names), range=[MAIN, ACCENT]), legend=top_legend()
+                "operand:N",
+                title=None,
+                scale=alt.Scale(domain=signed(names), range=[MAIN, ACCENT]),
+                legend=top_legend(),
             ),
             strokeDash=alt.StrokeDash("operand:N", legend=None),
             tooltip=["operand:N", "token:Q", alt.Tooltip("input:Q", format=".4f")],
