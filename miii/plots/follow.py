@@ -64,7 +64,7 @@ def attention_by_position(weights: Float[Tensor, "head pos"], names: Sequence[st
 
 
 def neuron_contributions(
-    written: NeuronWrites, post: Float[Tensor, " neuron"], most: int = 12, cyclic: bool = True
+    written: NeuronWrites, post: Float[Tensor, " neuron"], cyclic: bool = True, most: int = 12
 ) -> Chart:
     """Draw the neurons with the largest contributions, colored by the frequency that they write.
 

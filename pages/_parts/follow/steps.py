@@ -41,11 +41,13 @@ def attention_by_position(name: str, step: int, shown: str, layer: int) -> Chart
     return plots.attention_by_position(forward_pass(name, step, shown).patterns[layer], shown.split())
 
 
-def neuron_contributions(name: str, step: int, shown: str, target: str, answer: int, other: int | None) -> Chart:
+def neuron_contributions(
+    name: str, step: int, shown: str, target: str, answer: int, other: int | None, cyclic: bool
+) -> Chart:
     run = miii.runs.open(name)
     post, where = forward_pass(name, step, shown).post, run.task().logits_of(target)
     written = analysis.follow.neuron_writes(run.model(step), post, where, answer, other)
-    return plots.neuron_contributions(written, post, cyclic=run.config.task.kind in CYCLIC)
+    return plots.neuron_contributions(written, post, cyclic)
 
 
 def answer_logits(
@@ -152,7 +154,8 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
     added = written.added
     top = written.strongest(NEURONS)
     frequencies = ""
-    if other is None and run.config.task.kind in CYCLIC:
+    cyclic = run.config.task.kind in CYCLIC
+    if other is None and cyclic:
         by_k = {int(k): float(added[written.frequency == k].sum()) for k in written.frequency.unique() if k}
         most = sorted(by_k, key=lambda k: -by_k[k])[:3]
         frequencies = f" By frequency written: {', '.join(f'k = {k}: {by_k[k]:+.2f}' for k in most)}."
@@ -162,6 +165,7 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
         **shown_at,
         answer=answer,
         other=other,
+        cyclic=cyclic,
         alt=f"The {len(top)} neurons that contribute most to {what}.",
         caption=f"Contributions to {what}: {added.sum():.2f} from all neurons, {added[top].sum():+.2f} from the {len(top)} shown, {added[top[0]]:+.2f} from the "
         f"largest, neuron {top[0]} (activation {found.post[top[0]]:.2f}, input {found.pre[top[0]]:.2f}).{frequencies}",
