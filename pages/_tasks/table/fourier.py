@@ -13,6 +13,7 @@ from pages._kit import write
 from pages._kit.cell import cell, shared
 
 PERCENT = st.column_config.NumberColumn(format="percent")
+ROUNDING = 5e-5  #: a smaller share is 0.00%, also if negative
 
 
 @shared
@@ -71,7 +72,7 @@ answer by a sum of characters, $\sum_\rho w_\rho\,\chi_\rho(a b c^{-1})$, which 
                 "dimension": part.dimension,
                 "key": part.key,
                 "share of the logits": part.logits,
-                "its character explains": part.explained,
+                "its character explains": part.explained if abs(part.explained) > ROUNDING else 0.0,
                 "accuracy without it": part.without,
                 "accuracy with it alone": part.only,
             }
