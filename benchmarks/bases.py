@@ -9,7 +9,7 @@ fixed before the first run. The rule of ``analysis.sieve.bases`` is fitted on ev
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +70,22 @@ def measure(config: RunConfig) -> dict[str, Any]:
     log(f"bases: {task.description}, seed {task.seed}: { ({f.q: round(f.auc, 2) for f in factors}) }")
     values = {str(f.q): [round(f.auc, 4), round(f.low, 4), round(f.high, 4), f.integers] for f in factors}
     return {"base": task.base, "seed": task.seed, "steps": config.steps, "cpu_seconds": round(seconds, 1)} | {
-        "factors": values
+        "factors": values,
+        "correlations": correlations(task.base, values),
     }
+
+
+def correlations(base: int, factors: Iterable[str]) -> dict[str, float]:
+    """Return the correlation of every factor with its best neuron, which is slow to measure."""
+    return {q: sieve.traits(base, int(q)).correlation for q in factors}
 
 
 def run(seeds: int = SEEDS, place: Path = PLACE) -> Result:
     """Train and measure the missing runs; return what the rule and its controls predict."""
     found = sieve.load_runs(place) if place.exists() else []
+    for each in found:
+        each.setdefault("correlations", correlations(each["base"], each["factors"]))
+    write_lines(place, found)
     known = {(each["base"], each["seed"]) for each in found}
     for base, seed in jobs(seeds, found):
         if (base, seed) not in known:

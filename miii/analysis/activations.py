@@ -41,24 +41,29 @@ def last_logits(model: Transformer, tokens: Int[Tensor, "examples pos *part"]) -
 
 @torch.no_grad()
 def collect(
-    model: Transformer, tokens: Int[Tensor, "examples pos *part"], names: Collection[str], *, last: bool = False
+    model: Transformer,
+    tokens: Int[Tensor, "examples pos *part"],
+    names: Collection[str],
+    *,
+    last: bool | Collection[str] = False,
 ) -> dict[str, Float[Tensor, "examples *axes"]]:
     """Return the named activations of all examples.
 
     Args:
         names: activations with a batch axis, such as ``{"0.mlp_post", "0.pattern"}``.
-        last: keep only the last position; for ``pattern`` and ``scores``, the last query.
+        last: keep only the last position, of all activations or of those named; for ``pattern`` and ``scores``, the
+            last query.
 
     Raises:
         InputError: the model has no such activation, or an activation has no batch axis or is not finite.
     """
     if "pos_embed" in names:
         raise InputError("name must be an activation with a batch axis (got pos_embed, which all examples share).")
-    parts = []
+    parts, cut = [], {*names} if last is True else {*(last or ())}
     for rows in chunks(model, tokens):
         acts = capture(model, tokens[rows], names)
         # cloned, since a view would keep the other positions in memory
-        parts.append({name: _last(name, value).clone() for name, value in acts.items()} if last else acts)
+        parts.append({name: _last(name, value).clone() if name in cut else value for name, value in acts.items()})
     return {name: torch.cat([part[name] for part in parts]) for name in names}
 
 

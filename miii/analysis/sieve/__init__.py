@@ -64,7 +64,7 @@ from miii.analysis.sieve.lattice import Generalization, Lattice, generalize, lat
 from miii.analysis.sieve.line_search import Contributions, find_lines, search
 from miii.analysis.sieve.lines import AGREEMENT, Line, Lines, measure_lines, move
 from miii.analysis.sieve.location import block_of_sum, locate, most_moved, sums_by_block
-from miii.analysis.sieve.reported import reported_depth, reported_lines
+from miii.analysis.sieve.reported import reported_baselines, reported_depth, reported_lines
 from miii.analysis.sieve.residues import Explained, Heads, Plane, Probes, explained, heads, plane, probe
 from miii.analysis.sieve.sums import Sum, can_split, means, sensitivity, split_sum, subspace, sum_of, sum_of_split
 
@@ -151,6 +151,7 @@ __all__ = [
     "plane",
     "probe",
     "question_task",
+    "reported_baselines",
     "reported_depth",
     "reported_lines",
     "search",

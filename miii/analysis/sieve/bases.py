@@ -70,8 +70,11 @@ def _labels(low: int, high: int) -> tuple[Int[np.ndarray, " integers"], Bool[np.
 
 
 @cache
-def traits(base: int, q: int, low: int = 10_000, high: int = 99_999) -> Traits:
+def traits(base: int, q: int, low: int = 10_000, high: int = 99_999, correlation: float | None = None) -> Traits:
     """Return the traits of a base and a prime over a range of integers.
+
+    Args:
+        correlation: the correlation, if it is known; None measures it.
 
     Raises:
         InputError: q divides the base, so the last digit shows it.
@@ -84,7 +87,9 @@ def traits(base: int, q: int, low: int = 10_000, high: int = 99_999) -> Traits:
     multiple, digits = n % q == 0, numbers.width(high, base)
     share = float(multiple.mean())
     within = share * _entropy(prime[multiple]) + (1 - share) * _entropy(prime[~multiple])
-    drawn = np.random.default_rng(0).permutation(len(n))[: 2 * SAMPLE]
+    if correlation is None:
+        drawn = np.random.default_rng(0).permutation(len(n))[: 2 * SAMPLE]
+        correlation = best_neuron(numbers.digits(n[drawn], base, digits), multiple[drawn], q)
     return Traits(
         order=next(k for k in range(1, q) if pow(base, k, q) == 1),
         digits=digits,
@@ -92,7 +97,7 @@ def traits(base: int, q: int, low: int = 10_000, high: int = 99_999) -> Traits:
         gain=_entropy(prime) - within,
         per_residue=base / q,
         totals=math.comb(digits + q - 1, q - 1),
-        correlation=best_neuron(numbers.digits(n[drawn], base, digits), multiple[drawn], q),
+        correlation=correlation,
     )
 
 
@@ -137,7 +142,10 @@ def _correlations(total: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) ->
 
 
 def auc_by_base(runs: Sequence[dict[str, Any]]) -> "pd.DataFrame":
-    """Return one row for each base and q: seeds, median ``auc``, its range ``low`` to ``high``, ``seen``, traits."""
+    """Return one row for each base and q: seeds, median ``auc``, its range ``low`` to ``high``, ``seen``, traits.
+
+    Correlations are measured where the runs hold none.
+    """
     import pandas as pd
 
     rows = [
@@ -147,7 +155,11 @@ def auc_by_base(runs: Sequence[dict[str, Any]]) -> "pd.DataFrame":
     ]
     grouped = pd.DataFrame(rows, columns=["base", "q", "seed", "auc"]).groupby(["base", "q"])["auc"]
     table = grouped.agg(seeds="size", auc="median", low="min", high="max").reset_index()
-    known = [vars(traits(base, q)) for base, q in zip(table["base"], table["q"], strict=True)]
+    measured = {(run["base"], int(q)): value for run in runs for q, value in run.get("correlations", {}).items()}
+    known = [
+        vars(traits(base, q, correlation=measured.get((base, q))))
+        for base, q in zip(table["base"], table["q"], strict=True)
+    ]
     return table.assign(seen=table["auc"] >= SEEN).join(pd.DataFrame(known, index=table.index))
 
 

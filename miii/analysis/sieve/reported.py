@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from miii.analysis.sieve.baseline import Table
 from miii.analysis.sieve.factors import LIMIT, Depth, Factor
 from miii.analysis.sieve.lines import Lines
 from miii.numbers import primes_below
@@ -24,7 +25,7 @@ def reported_depth(report: Mapping[str, Any] | None, step: int) -> Depth | None:
         return Depth(
             factors=tuple(Factor(q, auc[q], low[q], high[q], int(integers[q])) for q in auc),
             sieve_depth=int(report["sieve_depth"]),
-            **{name: math.nan if report[name] is None else float(report[name]) for name in numbers},
+            **{name: _number(report[name]) for name in numbers},
             oracles={int(q): float(value) for q, value in report["oracle_auc"].items()},
             oracles_and_base={int(q): float(value) for q, value in report["oracle_auc_and_base"].items()},
             primes=int(report["primes"]),
@@ -32,6 +33,26 @@ def reported_depth(report: Mapping[str, Any] | None, step: int) -> Depth | None:
         )
     except (AttributeError, KeyError, TypeError, ValueError):  # written by an earlier version, or by hand
         return None
+
+
+def reported_baselines(
+    report: Mapping[str, Any] | None, step: int
+) -> tuple[Table | None, dict[int, dict[int, float]]] | None:
+    """Return the results of ``count_table`` and ``auc_by_length`` that a run's report holds for a step, or None."""
+    if report is None or report.get("step") != step:
+        return None
+    try:
+        found, by_length = report["count_table"], report["auc_by_length"]
+        table = found and Table(int(found["q"]), int(found["cells"]), _number(found["roc_auc"]))
+        return table, {
+            int(digits): {int(q): _number(auc) for q, auc in aucs.items()} for digits, aucs in by_length.items()
+        }
+    except (AttributeError, KeyError, TypeError, ValueError):  # written by an earlier version, or by hand
+        return None
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
 
 
 def reported_lines(report: Mapping[str, Any] | None, step: int, seen: Collection[int]) -> tuple[Lines, ...] | None:

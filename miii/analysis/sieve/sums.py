@@ -122,14 +122,13 @@ def split_sum(
             f"be split by digits (got block {config.block!r} and mixer {config.mixer!r})."
         )
     pattern, v, resid = (f"{layer}.{site}" for site in ("pattern", "v", "resid_mid"))
-    acts = collect(model, tokens, {pattern, resid}, last=True)
-    weighted = acts[pattern][:, :, :-1, None] * collect(model, tokens, {v})[v][:, :-1].transpose(1, 2)
+    following = {f"{layer + 1}.resid_pre"} if layer + 1 < len(model.blocks) else set()
+    acts = collect(model, tokens, {pattern, v, resid, *following}, last={pattern, resid})
+    weighted = acts[pattern][:, :, :-1, None] * acts[v][:, :-1].transpose(1, 2)
     width = config.n_heads * config.d_head
     identity = torch.eye(width).view(config.n_heads, config.d_head, width)  # without W_O a head has its own channels
     W_O = model.blocks[layer].W_O if model.blocks[layer].wiring.projections else identity
-    following, others = f"{layer + 1}.resid_pre", None
-    if layer + 1 < len(model.blocks):
-        others = collect(model, tokens, {following})[following][:, :-1]
+    others = next((acts[name][:, :-1] for name in following), None)
     return Sum(n, symbol, parts, weighted, W_O, acts[pattern], acts[resid], layer, others)
 
 

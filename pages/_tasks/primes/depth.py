@@ -7,12 +7,14 @@ import streamlit as st
 import miii
 from miii import analysis, plots
 from miii.analysis.sieve import LEAST
+from miii.errors import join_names
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.runs.read import finite
 from pages._kit import write
 from pages._kit.cell import cell, shared
 from pages._parts.sieve.interventions import percent
+from pages._tasks.view import logit
 
 
 @shared
@@ -25,15 +27,13 @@ def measured_depth(name: str, step: int) -> analysis.sieve.Depth:
 
 
 @shared
-def counted(name: str) -> analysis.sieve.Table | None:
+def baselines(name: str, step: int) -> tuple[analysis.sieve.Table | None, dict[int, dict[int, float]]]:
     run = miii.runs.open(name, miii.Primes)
-    return analysis.sieve.count_table(run.task(), run.task_config)
-
-
-@shared
-def lengths(name: str, step: int) -> dict[int, dict[int, float]]:
-    run = miii.runs.open(name, miii.Primes)
-    return analysis.sieve.auc_by_length(run.model(step), run.task(), run.task_config)
+    reported = analysis.sieve.reported_baselines(run.report, step)
+    if reported is not None:
+        return reported
+    task, config = run.task(), run.task_config
+    return analysis.sieve.count_table(task, config), analysis.sieve.auc_by_length(run.model(step), task, config)
 
 
 def sieve_depth(name: str, step: int) -> tuple[Chart, Chart]:
@@ -44,14 +44,19 @@ def sieve_depth(name: str, step: int) -> tuple[Chart, Chart]:
 def depth_of_sieve(run: Run, step: int, depth: analysis.sieve.Depth) -> None:
     """Show which smallest factors the network separates from primes."""
     write.header("How far does it sieve?", anchor="depth")
-    write.text(
-        f"""
-Compare primes with the composites whose **smallest** prime factor is $q$. The area under the ROC curve (AUC) is the probability
-that a prime scores higher; 0.5 is chance. The **sieve depth** is the largest $q$ up to which every AUC is at least {LEAST}, at the lower
-end of its 95% interval.
-"""
+    seen = [factor for factor in depth.factors if factor.low >= LEAST]
+    first = next((factor for factor in depth.factors if factor.low < LEAST), None)
+    passed = (
+        f"It separates primes from **multiples of {join_names([str(f.q) for f in seen])}**"
+        if seen
+        else "It separates primes from the multiples of **no prime** beyond the base's"
     )
-    threshold = f"Recall at {depth.threshold:.2f}, the threshold with the best F1 on training integers ({depth.f1:.3f})"
+    failed = f"; the first that it misses is {first.q} (AUC {first.auc:.3f})" if first else ""
+    write.text(
+        f"{passed}{failed}. The AUC is the probability that a prime scores above a composite with **smallest** prime factor $q$; 0.5 is chance. "
+        f"The **sieve depth** is the largest $q$ up to which every AUC is at least {LEAST}, at the lower end of its 95% interval."
+    )
+    threshold = f"Recall at {logit(depth.threshold)}, the best F1 threshold on training integers ({depth.f1:.3f})"
     with st.container(horizontal=True):
         write.metric(
             "Sieve depth",
@@ -69,24 +74,15 @@ end of its 95% interval.
             "Average precision",
             f"{depth.average_precision:.3f}",
             border=True,
-            help="Area under the precision-recall curve",
         )
         write.metric("Primes found", f"{depth.recall_primes:.1%}", border=True, help=threshold)
         write.metric("Composites found", percent(depth.recall_composites), border=True, help=threshold)
-    table = counted(run.name)
+    table, lengths = baselines(run.name, step)
     if table is not None:
         write.caption(
-            f"Baseline: a lookup table of residue counts modulo {table.q} and the last digit ({table.cells} cells, filled from training labels) has ROC AUC "
-            f"{'–' if math.isnan(table.roc_auc) else f'{table.roc_auc:.3f}'} on the same integers."
+            f"Baseline: a lookup table of residue counts modulo {table.q} and the last digit ({table.cells} cells, filled from training labels) has "
+            f"ROC AUC {'–' if math.isnan(table.roc_auc) else f'{table.roc_auc:.3f}'}."
         )
-    seen = [factor for factor in depth.factors if factor.low >= LEAST]
-    first = next((factor for factor in depth.factors if factor.low < LEAST), None)
-    passed = (
-        f"Separated from primes: multiples of {', '.join(str(f.q) for f in seen)}."
-        if seen
-        else "No factor is separated from primes."
-    )
-    failed = f" The first that is not is {first.q} (AUC {first.auc:.3f})." if first else ""
     cell(
         sieve_depth,
         name=run.name,
@@ -94,17 +90,15 @@ end of its 95% interval.
         alt="AUC of primes against composites by smallest prime factor, beside trial division.",
     )
     write.caption(
-        f"{passed}{failed} {depth.primes:,} held-out primes and {depth.composites:,} held-out composites. "
-        f"Accuracy is no guide: always answering “composite” scores "
-        f"{depth.composites / (depth.primes + depth.composites):.1%}. Right: trial division by all primes up to q and by those of the base, on the "
-        f"same integers. Intervals are over integers, not seeds."
+        f"{depth.primes:,} held-out primes, {depth.composites:,} held-out composites; always answering “composite” scores "
+        f"{depth.composites / (depth.primes + depth.composites):.1%}. Right: trial division by the base's primes and all up to q. Intervals are over "
+        "integers, not seeds."
     )
-    by_length(run, step)
+    by_length(lengths)
 
 
-def by_length(run: Run, step: int) -> None:
+def by_length(found: dict[int, dict[int, float]]) -> None:
     """Show the AUC against each factor by number of digits."""
-    found = lengths(run.name, step)
     if len(found) < 2:
         return
     factors = sorted({q for aucs in found.values() for q in aucs})
@@ -117,6 +111,4 @@ def by_length(run: Run, step: int) -> None:
         column_config={str(q): st.column_config.NumberColumn(format="%.3f") for q in factors},
         name="auc-by-length",
     )
-    write.caption(
-        "AUC by smallest factor and number of digits. Most integers have the maximum length. A dash marks fewer than 20 composites."
-    )
+    write.caption("AUC by smallest factor and number of digits; a dash marks fewer than 20 composites.")

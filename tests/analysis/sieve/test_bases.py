@@ -1,6 +1,7 @@
 """Which primes can be seen: traits by hand, the rule on made-up bases, and the shipped map."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,15 @@ def test_the_rule_that_made_the_labels_wins_on_unused_bases():
     assert found.weights[1] / found.weights[0] == pytest.approx(2, abs=0.3)
     with pytest.raises(InputError, match="seen and primes that are not"):
         sieve.compare_rules(table.assign(seen=False), range(22, 42))
+
+
+def test_shipped_correlations_are_those_of_the_best_neurons():
+    runs = sieve.load_runs(SHIPPED)
+    assert all(run["correlations"].keys() == run["factors"].keys() for run in runs)
+    first = {run["base"]: run for run in runs}
+    for base, q in ((10, 3), (10, 7), (21, 2)):
+        assert first[base]["correlations"][str(q)] == pytest.approx(sieve.traits(base, q).correlation), (base, q)
+    assert sieve.traits(10, 3, correlation=0.5) == replace(sieve.traits(10, 3), correlation=0.5)
 
 
 def test_auc_by_base_takes_the_median(tmp_path):

@@ -205,3 +205,18 @@ def test_auc_by_length_tells_lengths_apart(monkeypatch, untrained):
     assert set(found[4].values()) == {1.0}
     assert 0.3 < found[3][3] < 0.7
     assert list(found[3]) == [3]  # fewer than 20 with a larger smallest factor
+
+
+def test_baselines_are_read_back_from_a_report():
+    report = {
+        "step": 5,
+        "count_table": {"q": 3, "cells": 150, "roc_auc": 0.9},
+        "auc_by_length": {"2": {}, "5": {"3": 0.99, "7": None}},
+    }
+    table, lengths = sieve.reported_baselines(report, 5)
+    assert table == sieve.Table(3, 150, 0.9)
+    assert (lengths[2], lengths[5][3], math.isnan(lengths[5][7])) == ({}, 0.99, True)
+    assert sieve.reported_baselines(report | {"count_table": None}, 5)[0] is None
+    assert sieve.reported_baselines(None, 5) is sieve.reported_baselines(report, 4) is None
+    for change in ({"count_table": {"q": 3}}, {"auc_by_length": [1]}, {"auc_by_length": {"x": {}}}):  # forged
+        assert sieve.reported_baselines(report | change, 5) is None, change
