@@ -138,6 +138,11 @@ def share(value: float | None) -> str:
     return "–" if value is None or math.isnan(value) else f"{value:.1%}"
 
 
+def logit(value: float) -> str:
+    """Format a logit, or a difference of logits, with a true minus."""
+    return f"{value:.2f}".replace("-", "−")
+
+
 def area(value: float | None) -> str:
     """Format an AUC, or a dash if missing."""
     return "–" if value is None or math.isnan(value) else f"{value:.3f}"

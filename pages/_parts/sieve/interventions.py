@@ -49,17 +49,12 @@ def section(run: Run, step: int, q: int, seen: tuple[int, ...], things: str = "i
     digits = q in seen and bool(others)
     write.text(
         f"""
-What can be decoded need not be used, so we change only the sum. **Interchange** replaces an
-example's coordinates in the {max(1, q - 1)} direction{"s" if q > 2 else ""} where residues modulo {q} differ by those of another example.
-**Steering** adds the difference between two {"digits" if digits else "residues"}' contributions{", for sums that no other factor divides" if digits else ""}. Controls: a change of the same size that keeps the
-class, and interchanging everything *but* these directions. An example **crosses** if its evidence ends beyond the midpoint
-between the medians of the two classes.
+We change only the sum. **Interchange** swaps in another example's coordinates in the {max(1, q - 1)} direction{"s" if q > 2 else ""} that separate{"" if q > 2 else "s"}
+residues modulo {q}; **steering** adds the difference between two {"digits" if digits else "residues"}' contributions. An example **crosses** if its
+evidence passes the midpoint between the medians of the two classes. Controls: the same changes within a class, and interchanging
+everything *but* these directions.
 """
-        + (
-            f"Without {things} divisible by {' or '.join(map(str, others))}; partners agree modulo these."
-            if others
-            else ""
-        )
+        + (f"Multiples of {' or '.join(map(str, others))} are left out." if others else "")
     )
     with st.spinner("Intervening …", show_time=True):
         addition = added(run.name, step, q, seen)
@@ -82,16 +77,13 @@ between the medians of the two classes.
             name="interchange-by-block",
         )
         write.caption(
-            f"Predictions that flip if the coordinates modulo {q} of one block's attention are interchanged, on training examples. The most flip in "
-            f"block {addition.layer}, so the sum is made there; everything below is measured there, on test examples."
+            f"Share of training examples that cross after interchange in one block. Most do in block {addition.layer}, so everything below is "
+            "measured there, on test examples."
         )
     swapped = addition.interchange
     change = "steering"
     if swapped is None:
-        write.caption(
-            f"No interchange for {q}: it is at least the base, so every digit has its own residue, the directions hold the whole sum, and "
-            "interchange would succeed in any network."
-        )
+        write.caption(f"No interchange for {q}: every digit has its own residue, so it would succeed in any network.")
     else:
         change = st.segmented_control(
             "Change",
@@ -101,7 +93,6 @@ between the medians of the two classes.
             required=True,
             key="change",
             bind="query-params",
-            help="The bars below show both",
         )
     crossing: Crossing = addition.steering if swapped is None or change == "steering" else swapped
     if crossing.moves:
@@ -114,7 +105,7 @@ between the medians of the two classes.
             change=change or "interchange",
             width="content",
             alt=f"Distributions of the evidence before and after the intervention, modulo {q}.",
-            caption=f"The dashed line is the midpoint. Only {things} on the correct side of it are changed: {percent(crossing.before)} of all.",
+            caption=f"Dashed: the midpoint. We change the {percent(crossing.before)} of {things} on its correct side.",
         )
     else:
         write.caption(f"Too few {things} lie on the correct side of the midpoint.")
@@ -129,8 +120,8 @@ between the medians of the two classes.
         + (
             ""
             if swapped is None
-            else f"{percent(swapped.accuracy)} cross after interchange (control {percent(swapped.control)}; everything but these "
-            f"directions {percent(swapped.rest)}; {swapped.pairs:,} {things}), "
+            else f"{percent(swapped.accuracy)} cross after interchange (control {percent(swapped.control)}; everything else "
+            f"{percent(swapped.rest)}; {swapped.pairs:,} {things}), "
         )
         + f"{percent(addition.steering.accuracy)} cross after steering (control {percent(addition.steering.control)}; "
         f"{addition.steering.pairs:,} {things}).",
@@ -145,9 +136,8 @@ def totals(run: Run, step: int, q: int, seen: tuple[int, ...]) -> None:
     trained = int(found.lattice.trained.sum())
     write.text(
         f"""
-With one vector per residue, the sum depends only on how many digits have each residue modulo {q}. Training contains
-{trained} such **count vectors**, few enough to memorize. A network that adds is also right on other counts. Each point is a count
-vector; sums of test integers are moved there along mean contributions.
+A sum of residues depends only on how many digits have each residue. Training contains {trained} such **count vectors** modulo {q}. A
+network that looks them up fails on others; one that adds does not. We move sums of test integers to each count vector, one point each.
 """
     )
     cell(
@@ -160,7 +150,7 @@ vector; sums of test integers are moved there along mean contributions.
         caption=f"AUC of non-multiples against multiples of {q}: {span(found.lattice.inside)} at counts in training, "
         f"{span(found.lattice.outside)} outside. "
         + (
-            f"On real integers with the withheld counts: {span(found.withheld)}."
+            f"On real integers with withheld counts: {span(found.withheld)}."
             if found.withheld
             else f"A network that adds reaches {LEAST} on both."
         ),
@@ -194,7 +184,6 @@ def verdict(
         "Measure all moduli",
         key="all",
         bind="query-params",
-        help=f"{', '.join(map(str, moduli))}, not just {q}",
     )
     with st.spinner("Measuring …", show_time=True):
         found = tuple(added(run.name, step, p, seen) for p in (moduli if every else (q,)))
@@ -246,9 +235,9 @@ def verdict(
         name="addition-by-modulus",
     )
     write.caption(
-        f"**Sums residues modulo q**: on held-out examples, the residue explains at least {EXPLAINED:.0%} of the variance of contributions, at least "
-        f"{CROSSES:.0%} cross after interchange (for q below the base) and steering, and at most {KEEPS:.0%} in each control. **Adds digits**: it is also "
-        "right on sums outside training; otherwise it looks the total up."
+        f"**Sums residues**: residues explain at least {EXPLAINED:.0%} of the variance, at least {CROSSES:.0%} cross after interchange (if q is below the "
+        f"base) and steering, and at most {KEEPS:.0%} in each control. **Adds digits**: it also generalizes to sums outside training; otherwise it "
+        "looks the total up."
     )
 
 

@@ -43,9 +43,8 @@ def section(run: Run, step: int, q: int, seen: tuple[int, ...]) -> tuple[analysi
     write.header("Several moduli in one sum", anchor="lines")
     write.text(
         f"""
-One plane per factor cannot separate this sum, since all {len(seen)} factors share its few dimensions. **Lines** may: along a line of q, each
-digit moves the sum by its residue modulo q in equal steps, up to whole turns of q steps. So moving a sum along the lines of q
-should change *n* mod q and nothing else.
+The {len(seen)} factors share the sum's few dimensions, so their planes overlap. Along a **line** of q, each digit moves the sum by its
+residue in equal steps, up to whole turns of q steps. Moving a sum along it should change *n* mod q and nothing else.
 """
     )
     with st.spinner("Looking for lines …", show_time=True):
@@ -73,15 +72,15 @@ should change *n* mod q and nothing else.
         name="lines-by-modulus",
     )
     write.caption(
-        "Agreement: how close held-out sums lie to the position of their residue; by chance: the same search with residues permuted among the digits. "
-        "Moves cross: the prediction flips. Residue follows: the network predicts the new n mod q; others stay: its other residues do not change. A "
-        "turn keeps: share of predicted residues that a whole turn along the first line leaves unchanged."
+        "Agreement: how close held-out sums lie to their residue's position; by chance, with residues permuted among digits. Residue follows: the "
+        "network predicts the new n mod q; others stay: its other residues do not change. A turn keeps: predicted residues that a whole turn "
+        "leaves unchanged."
     )
     for each in found:
         if each.adds and each.turn is not None:
             write.text(
-                f"Modulo {each.q}, the network sums residues on lines. Adding digits would keep every residue after a whole turn; "
-                f"{percent(1 - each.turn)} change."
+                f"Modulo {each.q}, the network sums residues on lines. If it added digits, a whole turn would change nothing; it changes "
+                f"{percent(1 - each.turn)} of predicted residues."
             )
         if each.lines and not each.adds:
             missed = "; ".join(condition.text for condition in each.conditions if not condition.holds)

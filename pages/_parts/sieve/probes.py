@@ -31,8 +31,8 @@ def probes(run: Run, step: int, moduli: tuple[int, ...], q: int) -> None:
     write.header("Where can the residue be decoded?", anchor="probes")
     write.text(
         r"""
-A **probe** regresses $\cos \frac{2\pi k n}{q}$ and $\sin \frac{2\pi k n}{q}$ on an activation; $R^2$ is on held-out examples. If attention makes the sum, the residue of
-the whole number is decodable only after it, at the last position. The untrained network is the control.
+A **probe** regresses $\cos \frac{2\pi k n}{q}$ and $\sin \frac{2\pi k n}{q}$ on an activation. If attention makes the sum, the residue is decodable
+only after it, at the last position.
 """
     )
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -43,13 +43,12 @@ the whole number is decodable only after it, at the last position. The untrained
                 range(1, q // 2 + 1),
                 key=f"harmonic-{q}",
                 width=220,
-                help="How often the wave turns in q steps",
             )
         wanted = st.toggle(
             "Fit the probes",
             key="probes",
             bind="query-params",
-            help="At every site and position of two or three networks; about ten seconds",
+            help="About ten seconds",
         )
     if not wanted:
         return
@@ -70,9 +69,9 @@ the whole number is decodable only after it, at the last position. The untrained
         best["untrained"] = probed(run.name, step, moduli, False).best(q)
     listed = "; ".join(f"{name} {value:.3f}" for name, value in best.items())
     write.caption(
-        f"Best R² for {q} over harmonics, sites and positions: {listed}. Below 0, a probe is worse than the mean. "
+        f"Best held-out R² for {q} over harmonics, sites and positions: {listed}. Below 0, a probe is worse than the mean. "
         + (
-            f"Shuffled-label control: {write.escaped(control)}."
+            f"Shuffled labels: {write.escaped(control)}."
             if control
             else f"No shuffled-label control: there is no run named {write.escaped(run.name)}-shuffled."
         )

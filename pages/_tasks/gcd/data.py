@@ -16,8 +16,8 @@ from pages._kit.inputs import integer, number
 from pages._server import gate
 
 INTRO = """
-Two integers are shown as their digits, and the label is their **greatest common divisor** (Charton 2023). In base 10, the last
-digit shows whether 2, 5 or 10 divides an integer; 3 depends on all digits.
+The network sees the digits of two integers and predicts their **greatest common divisor** (Charton 2023). In base 10, the last
+digit reveals 2, 5 and 10; 3 depends on all digits.
 """
 
 
@@ -35,9 +35,9 @@ def page(name: str) -> None:
     """Everything below the choice of the task."""
     write.text(INTRO)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        base = number("Base", 10, "base", "The base of the digits, 2 to 1000")
-        high = number("High", 1_000_000, "high", "The largest operand")
-        operands = choice("Operands", "operands", "uniform, or uniform in the logarithm")
+        base = number("Base", 10, "base", "2 to 1000")
+        high = number("High", 1_000_000, "high", "Largest operand")
+        operands = choice("Operands", "operands", "Uniform, or uniform in the logarithm")
         outcomes = choice("Training gcds", "outcomes", "As often as they occur, or in proportion to 1 / gcd")
         seed = number("Seed", 0, "seed", "Draws the pairs")
     try:
@@ -48,10 +48,10 @@ def page(name: str) -> None:
     gate.check(cost.data(config), "This data set")
     task = built(config)
     with st.container(horizontal=True):
-        write.metric("For training", f"{config.n_train:,}", border=True, help="Pairs")
+        write.metric("Training pairs", f"{config.n_train:,}", border=True)
         tests = len(task.labels) - config.n_train
-        write.metric("For testing", f"{tests:,}", border=True, help=f"{config.tests} pairs of each gcd")
-        write.metric("Answers", config.largest, border=True, help="Pairs of a larger gcd are left out")
+        write.metric("Test pairs", f"{tests:,}", border=True, help=f"{config.tests} of each gcd")
+        write.metric("Answers", config.largest, border=True, help="Larger gcds are left out")
         write.metric("Digits", config.width, border=True, help="Of each integer")
         ones = int((task.labels[task.train_mask] == 0).sum()) / config.n_train
         write.metric("Coprime", f"{ones:.1%}", border=True, help="Training pairs of gcd 1")
@@ -64,16 +64,14 @@ def page(name: str) -> None:
         outcomes=config.outcomes,
         seed=config.seed,
         alt="The share of training pairs by gcd, on logarithmic scales.",
-        caption="The line is 6 / (π k)², the share of pairs of gcd k among all integers. The test split has equally many pairs of each gcd.",
+        caption="Line: 6 / (π k)², the share of gcd k among all integers.",
     )
     write.header("A pair as tokens", anchor="tokens")
     row = integer("Pair", 0, len(task.labels) - 1, config.n_train, "pair", "Training pairs first", width=160) or 0
     a, b = int(task.facts["a"][row]), int(task.facts["b"][row])
     shown = " ".join(task.token_names[token] for token in task.tokens[row].tolist())
     split = "train" if task.train_mask[row] else "test"
-    write.text(
-        f"**{a:,}** and **{b:,}** are shown as `{shown}`; their gcd is **{math.gcd(a, b)}**. This pair is in the **{split}** split."
-    )
+    write.text(f"**{a:,}** and **{b:,}** become `{shown}`; their gcd is **{math.gcd(a, b)}** (**{split}** split).")
 
 
 def choice(label: str, field: str, help_text: str) -> str:

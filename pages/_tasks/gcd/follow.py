@@ -18,10 +18,10 @@ from pages._tasks.gcd.inside import choose, measured
 def page(run: Run, task: GCD, step: int) -> None:
     """Follow two integers from their digits to their greatest common divisor."""
     built = run.task()
-    write.text("Type two integers and follow them through the network to their greatest common divisor.")
+    write.text("Follow two integers through the network to their greatest common divisor.")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         a, b = choose(task)
-        st.button("Random pair", icon=":material/casino:", on_click=_take, args=(task.high,), help="Any two integers")
+        st.button("Random pair", icon=":material/casino:", on_click=_take, args=(task.high,))
     truth = math.gcd(a, b)
     if truth > task.largest:
         write.info(
@@ -35,8 +35,8 @@ def page(run: Run, task: GCD, step: int) -> None:
     steps.path(run, step, shown, built.name, names)
     write.header("1 · Tokens", anchor="tokens")
     write.text(
-        f"{a:,} and {b:,} become `{shown}`, {task.width} digits each in base {task.base}. A token is a name, not a number: the network has a "
-        f"vector of {run.config.model.d_model} numbers for each, and one for each position."
+        f"{a:,} and {b:,} become `{shown}`, {task.width} digits each in base {task.base}. Each **token** and each position has a vector of "
+        f"{run.config.model.d_model} numbers."
     )
     links.to("data", "Data: the pairs and their split", ":material/arrow_forward:")
     steps.where(run, step, shown)
@@ -47,7 +47,7 @@ def page(run: Run, task: GCD, step: int) -> None:
     learned = measured(run.name, step).learned
     rule = int(largest_divisor(learned, np.array([truth]))[0]) if learned else 0
     write.text(
-        f"All contributions add up to one **logit** per answer. The largest is the prediction, {name}; the gcd is {truth}. "
+        f"The largest **logit** is the prediction, {name}; the gcd is {truth}. "
         + (f"The largest learned divisor of both is **{rule}**." if rule else "No divisor is learned at this step.")
     )
     steps.logits(run, step, shown, built.name, truth - 1, names)

@@ -53,8 +53,8 @@ def divisors_by_base() -> tuple[Chart, ...]:
 def page(run: Run, task: GCD, step_of: Callable[[Run], int]) -> None:
     """The list at one snapshot, the list over training, its answers, and the digits that decide."""
     write.text(
-        f"The network sees two integers in base {task.base} and predicts their greatest common divisor. Charton (2023) found that such "
-        "networks learn a **list of divisors**, those of the base first, and answer every pair with the **largest listed divisor of both integers**."
+        f"This network predicts the gcd of two integers from their digits in base {task.base}. Charton (2023) found that such networks learn a "
+        "**list of divisors**, those of the base first, and answer with the **largest listed divisor of both integers**."
     )
     step = step_of(run)
     with st.spinner("Measuring …", show_time=True):
@@ -64,7 +64,7 @@ def page(run: Run, task: GCD, step_of: Callable[[Run], int]) -> None:
             "Learned divisors",
             len(found.learned),
             border=True,
-            help=f"The network answers k on at least {miii.tasks.gcd.LEARNED:.0%} of the held-out pairs of gcd k",
+            help=f"Correct on at least {miii.tasks.gcd.LEARNED:.0%} of the held-out pairs of that gcd",
         )
         write.metric(
             "Explained by the list",
@@ -76,13 +76,7 @@ def page(run: Run, task: GCD, step_of: Callable[[Run], int]) -> None:
             "On unlearned gcds",
             share(found.follows_new),
             border=True,
-            help="The same, for pairs whose gcd is not learned",
-        )
-        write.metric(
-            "Control: random lists",
-            share(found.follows_random),
-            border=True,
-            help="The same share for random lists: 1 and as many other divisors",
+            help="The same, if the gcd is not learned",
         )
         write.metric("Test accuracy", share(found.accuracy), border=True, help="On equally many pairs of each gcd")
     learned(run, step, found)
@@ -145,8 +139,8 @@ def explained(run: Run, step: int, found: analysis.sieve.Divisors) -> None:
         name=run.name,
         step=step,
         alt="The most common answer by gcd, and the largest learned divisor of each gcd.",
-        caption=f"Rings: the list's prediction. On gcds that are not learned it explains {share(found.follows_new)} of the pairs; "
-        f"random lists of equal length explain {share(found.follows_random)}.",
+        caption=f"Rings: the list's prediction. On unlearned gcds it explains {share(found.follows_new)} of the pairs; random lists of equal "
+        f"length explain {share(found.follows_random)}.",
     )
     with st.expander("Every gcd"):
         write.table(
@@ -171,12 +165,12 @@ def decided(run: Run, step: int, found: analysis.sieve.Divisors, task: GCD) -> N
     write.header("Which digits decide?", anchor="digits")
     swap = found.swap
     if swap is None:
-        write.text("Nothing can be swapped: all pairs get the same answer, or the integers have one digit.")
+        write.text("No digits can be swapped here.")
         return
     digits = "digit" if swap.digits == 1 else f"{swap.digits} digits"
     write.text(
-        f"Divisibility by the learned products of the base's primes depends on the last {digits}. So we give both integers the last {digits} of "
-        f"another pair that is answered differently. The control swaps the {task.width - swap.digits} leading digits."
+        f"The last {digits} of an integer should decide. We give both integers those of a pair that is answered differently; the control swaps "
+        f"the {task.width - swap.digits} leading digits."
     )
     cell(
         digit_swaps,
@@ -213,8 +207,8 @@ def bases() -> None:
     write.header("Other bases", anchor="bases")
     found = analysis.sieve.load_runs(miii.runs.homes()[1] / RUNS)
     write.text(
-        f"{len(found)} small runs of {found[0]['steps']} steps. The last $m$ digits decide which divisors of base$^m$ divide an integer, so "
-        "the list should hold those of the base, then those of its square, and nothing else."
+        f"The last digit decides the divisors of the base, the last two those of its square. So a list should hold these, in this order, and "
+        f"nothing else. In {len(found)} runs of {found[0]['steps']} steps:"
     )
     for drawn in dict.fromkeys(each["drawn"] for each in found):
         write.text(f"- {drawn.capitalize()} operands: {summary([each for each in found if each['drawn'] == drawn])}")
@@ -222,7 +216,7 @@ def bases() -> None:
         divisors_by_base,
         stamp=(miii.runs.homes()[1] / RUNS).stat().st_mtime_ns,
         alt="Share of seeds that learned each divisor, by base, for uniform and for log-uniform operands.",
-        caption="Each row is a base. Divisors that no run learned are left out.",
+        caption="Divisors that no run learned are left out.",
     )
     with st.expander("Every base"):
         write.table(by_base(found), width="content", name="gcd-by-base")
@@ -244,12 +238,10 @@ def summary(found: list[dict[str, Any]]) -> str:
     }
     others = "; ".join(f"{listed(sorted(extra))} in base {base}" for base, extra in beyond.items() if extra)
     return (
-        f"the learned divisors equal the predicted ones in **{len(bases) - len(differ)} of {len(bases)} bases**, in most of "
-        f"{' or '.join(map(str, seeds))} seeds{where}. "
-        f"**{between} of {len(found)}** lists are in the predicted order, {equal} of them exact. On gcds that are not learned, the list explains "
-        f"{new:.1%} of the pairs (median; random lists: {chance:.1%}), and least in base {worst['base']}: {worst['follows_new']:.1%}. There, "
-        f"{worst['swap']['leading']:.1%} of the pairs with another pair's leading digits are answered as that pair. "
-        f"Learned divisors that are no products of the base's primes: **{others or 'none'}**."
+        f"lists are as predicted in **{len(bases) - len(differ)} of {len(bases)} bases**, in most of {' or '.join(map(str, seeds))} seeds{where}; "
+        f"**{between} of {len(found)}** are in the predicted order, {equal} of them exact. On unlearned gcds, the list explains {new:.1%} of the pairs "
+        f"(median; random lists: {chance:.1%}), and least in base {worst['base']}: {worst['follows_new']:.1%}, where leading digits decide "
+        f"{worst['swap']['leading']:.1%}. Other divisors: **{others or 'none'}**."
     )
 
 

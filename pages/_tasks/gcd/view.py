@@ -15,8 +15,7 @@ from pages._tasks.view import Curve, Measure, Row, Story, TaskView, share
 STORY = Story(
     "Watch a network learn divisors",
     r"""
-The network sees the digits of two integers and predicts their **greatest common divisor**. Press Start and watch the list of
-learned divisors grow.
+A network predicts the **greatest common divisor** of two integers from their digits. Press Start and watch its list of divisors grow.
 """,
 )
 
@@ -28,13 +27,13 @@ def measures(task: GCD, row: Row) -> list[Measure]:
         Measure(
             "Learned divisors",
             "–" if learned is None else f"{learned:.0f}",
-            f"Correct on at least {miii.tasks.gcd.LEARNED:.0%} of the held-out pairs of that gcd",
+            f"Correct on {miii.tasks.gcd.LEARNED:.0%} of the held-out pairs",
         ),
         Measure(
             "Explained by the list", share(row.get("follows")), "Pairs answered with their largest learned divisor"
         ),
         Measure("On unlearned gcds", share(row.get("follows_new")), "Pairs whose gcd is not learned"),
-        Measure("Test accuracy", share(row.get("test_accuracy")), "On equally many held-out pairs of each gcd"),
+        Measure("Test accuracy", share(row.get("test_accuracy")), "On equally many pairs of each gcd"),
     ]
 
 

@@ -21,7 +21,7 @@ LONGEST, MOST = 120, 50_000  # letters and strings that fit into a small server'
 LETTERS = 40  # of a string to derive
 
 INTRO = """
-This is Hofstadter's puzzle, after which the draft paper is named. Start from **MI** and apply four rules in any order:
+In Hofstadter's puzzle, we start from **MI** and apply four rules in any order:
 
 | | | |
 |---|---|---|
@@ -30,8 +30,8 @@ This is Hofstadter's puzzle, after which the draft paper is named. Start from **
 | III | III → U | replace three I's in a row |
 | IV | UU → (nothing) | drop two U's in a row |
 
-Reachable strings are **theorems**. No rule makes the number of I's divisible by 3: it starts at 1, is doubled, or drops by 3. That
-is the only obstacle: M followed by any I's and U's is a theorem exactly when 3 does **not** divide its number of I's.
+Reachable strings are **theorems**. The number of I's starts at 1, is doubled or drops by 3, so 3 never divides it. That is the only
+obstacle: M followed by I's and U's is a theorem exactly when 3 does **not** divide its number of I's.
 """
 
 
@@ -60,10 +60,10 @@ def page(name: str) -> None:
     """Show everything below the choice of the task."""
     write.text(INTRO)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        longest = number("Longest trained", 24, "longest", "Letters after M of the longest training string")
+        longest = number("Longest trained", 24, "longest", "Letters after M")
         longest_test = number("Longest tested", 36, "longest_test", f"Letters after M, at most {LONGEST}")
-        n = number("Strings", 20_000, "strings", "Number of strings up to the training length")
-        fraction = train_fraction("Share of strings up to the training length; longer ones are test only")
+        n = number("Strings", 20_000, "strings", "Up to the training length")
+        fraction = train_fraction("Longer strings are test only")
         seed = number("Seed", 0, "seed", "Draws the strings and the split")
     try:
         config = MIU(longest=longest, longest_test=longest_test, n=n, train_fraction=fraction, seed=seed)
@@ -91,7 +91,7 @@ def page(name: str) -> None:
         **given,
         seed=config.seed,
         alt="Theorems and non-theorems by length and by number of I's.",
-        caption="No: about half of the strings of each length are theorems. Only the number of I's matters, and only modulo 3.",
+        caption="No: about half of the strings of each length are theorems.",
     )
     write.header("Train/test split", anchor="split")
     cell(
@@ -120,7 +120,7 @@ def tape(task: Task) -> None:
     string = "".join(name for name in names if name in "MIU")
     write.text(
         f"`{string}` has {task.facts['length'][row]} letters after M and {count} I's: {count} mod 3 = {count % 3}, so it is {answer} "
-        f"(**{'train' if task.train_mask[row] else 'test'}** split). Random blanks (·) let training cover every position; the answer is read at “?”."
+        f"(**{'train' if task.train_mask[row] else 'test'}** split). Random blanks (·) let training cover every position."
     )
 
 
@@ -134,7 +134,7 @@ def derive() -> None:
         key="string",
         bind="query-params",
         width=320,
-        help="Letters I and U, upper or lower case",
+        help="I and U",
     )
     string = "M" + asked.strip().upper().removeprefix("M")
     shown = write.escaped(string)
@@ -145,12 +145,9 @@ def derive() -> None:
         write.error(error)
         write.stop()
     if count % 3 == 0:
-        write.text(
-            f"**{shown} is not a theorem.** 3 divides its {count} I's, and no rule gets there from 1: neither doubling nor subtracting 3 makes "
-            "the number divisible by 3."
-        )
+        write.text(f"**{shown} is not a theorem**: 3 divides its number of I's, {count}.")
         return
-    how = "shortest, by search" if found else "constructed; the string is too long to search for the shortest"
+    how = "shortest, by search" if found else "constructed; too long to search for the shortest"
     steps = found or analysis.miu.derivation(string)
     write.text(f"**{shown} is a theorem**: {count} I's, and {count} mod 3 = {count % 3}. A derivation ({how}):")
     rows = [{"step": i, "rule": s.rule, "effect": RULES[s.rule], "string": s.string} for i, s in enumerate(steps)]

@@ -15,6 +15,7 @@ from miii.tasks.miu import is_theorem
 from pages._kit import links, write
 from pages._kit.cell import cell
 from pages._parts.follow import steps
+from pages._tasks.view import logit
 
 WORDS = ("not a theorem", "theorem")
 EXAMPLE = "MIIUIUII"
@@ -30,9 +31,7 @@ def evidence_by_letter(name: str, step: int, string: str) -> Chart:
 
 def page(run: Run, task: MIU, step: int) -> None:
     """Follow one string, letter by letter."""
-    write.text(
-        "Type a string and follow it through the network: is it a theorem of the MIU puzzle? It is, unless 3 divides its number of I's."
-    )
+    write.text("A string is a theorem of the MIU puzzle unless 3 divides its number of I's. Does the network say so?")
     example = EXAMPLE[: 1 + task.longest_test]
     if st.session_state.get("string", st.query_params.get("string")) in (None, "", EXAMPLE):
         st.session_state["string"] = example  # not a widget default, because the button also sets it
@@ -50,7 +49,6 @@ def page(run: Run, task: MIU, step: int) -> None:
             icon=":material/casino:",
             on_click=_take,
             args=(task.longest,),
-            help=f"Up to {task.longest} letters, as in training",
         )
     string = (string or example).strip().upper()
     built = run.task()
@@ -63,8 +61,8 @@ def page(run: Run, task: MIU, step: int) -> None:
     said = analysis.follow.predict(steps.forward_pass(run.name, step, shown).logits[built.logits_of(built.name)])
     count, truth = string.count("I"), int(is_theorem(string))
     with st.container(horizontal=True):
-        write.metric("Prediction", WORDS[said.answer], border=True, help="Larger of the two logits")
-        write.metric("Label", WORDS[truth], border=True, help="By the number of I's")
+        write.metric("Prediction", WORDS[said.answer], border=True)
+        write.metric("Label", WORDS[truth], border=True)
         write.metric("I's", count, border=True, help=f"{count} = 3 · {count // 3} + {count % 3}")
         write.metric(
             "Confidence",
@@ -77,8 +75,7 @@ def page(run: Run, task: MIU, step: int) -> None:
     write.header("1 · Tokens", anchor="tokens")
     longer = "" if len(string) - 1 <= task.longest else f" It is longer than any training string ({task.longest})."
     write.text(
-        f"`{shown}`: {len(tape)} **tokens**. The {len(string) - 1} letters are at random positions, as in training, with blanks (·) between them; "
-        f"the answer is read at “?”.{longer}"
+        f"`{shown}`: the letters are at random positions, as in training, and the answer is read at “?”.{longer}"
     )
     links.to("data", "Data: the strings and their split", ":material/arrow_forward:")
     steps.where(run, step, shown)
@@ -88,13 +85,12 @@ def page(run: Run, task: MIU, step: int) -> None:
     write.header("4 · Logits", anchor="says")
     evidence = float(said.logits[1] - said.logits[0])
     write.text(
-        f"All contributions add up to two **logits**. The one for theorem is {abs(evidence):.2f} {'above' if evidence > 0 else 'below'} the "
-        f"other, so the prediction is **{WORDS[said.answer]}**."
+        f"The **logit** of theorem is {abs(evidence):.2f} {'above' if evidence > 0 else 'below'} the other, so the prediction is "
+        f"**{WORDS[said.answer]}**."
     )
     write.header("5 · Evidence by letter", anchor="argued")
     write.text(
-        "Evidence after each letter. A network that counts modulo 3 flips its prediction at every third I and back at the next; a U changes "
-        "nothing."
+        "A network that counts modulo 3 flips its prediction at every third I and back at the next; a U changes nothing."
     )
     prefixes = analysis.follow.prefixes(built.tokens.new_tensor(tape))
     by_letter = analysis.sieve.evidence(run.model(step), prefixes)
@@ -106,8 +102,7 @@ def page(run: Run, task: MIU, step: int) -> None:
         step=step,
         string=string,
         alt=f"Evidence for theorem after each of {len(by_letter)} letters.",
-        caption=f"Final evidence {by_letter[-1]:.2f}. Above the dashed line the prediction is theorem; color is the label. {right} of "
-        f"{len(by_letter)} prefixes are correct.",
+        caption=f"{right} of {len(by_letter)} predictions are correct: theorem above the dashed line. Final evidence {logit(by_letter[-1])}.",
     )
     links.to("sieve", "Sieve: does it count modulo 3 on all strings?", ":material/arrow_forward:")
 

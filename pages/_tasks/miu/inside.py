@@ -16,8 +16,8 @@ from pages._parts.sieve import interventions, probes
 from pages._tasks.miu.measures import AS_LONG, LONGER
 
 ABOUT = """
-A string of M, I and U is a theorem of the MIU system unless 3 divides its number of I's. A network that has learned this rule
-**counts modulo 3**, wherever the I's stand and however long the string is.
+A string is a theorem of the MIU system unless 3 divides its number of I's. A network that has learned this rule **counts
+modulo 3**, wherever the I's stand and however long the string is.
 """
 
 
@@ -57,18 +57,17 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
         right, strings = held_out(run.name, step), accuracy_by_length(run.name, step)
     with st.container(horizontal=True):
         for label, name, about in (
-            (AS_LONG, "accuracy_as_long", f"Held-out, up to {task.longest} letters, as in training"),
+            (AS_LONG, "accuracy_as_long", f"Up to {task.longest} letters"),
             (
                 LONGER,
                 "accuracy_longer",
-                f"Held-out, {task.longest + 1} to {task.longest_test} letters",
+                f"{task.longest + 1} to {task.longest_test} letters",
             ),
         ):
             if name in right:
                 write.metric(label, f"{right[name]:.1%}", border=True, help=about)
     write.text(
-        f"Test strings draw their number of I's uniformly, so long ones may have more than any in training. Strings of **random letters** are about "
-        f"half I's, so they are easier: the figure has {analysis.lengths.STRINGS} fresh ones of each length. The dashed line is the longest training string."
+        "Long test strings may have more I's than any in training. Strings of **random letters** are about half I's, so they are easier."
     )
     fair = {
         "Random letters, same lengths": strings[~strings["longer"]],
@@ -77,9 +76,15 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
     with st.container(horizontal=True):
         for label, part in fair.items():
             if len(part):
-                about = "Mean of the accuracies on theorems and on non-theorems"
+                about = "Mean over theorems and non-theorems"
                 write.metric(label, f"{analysis.lengths.balanced(part):.1%}", border=True, help=about)
-    cell(string_accuracy, name=run.name, step=step, alt="Accuracy on theorems and on non-theorems.")
+    cell(
+        string_accuracy,
+        name=run.name,
+        step=step,
+        alt="Accuracy on theorems and on non-theorems.",
+        caption=f"{analysis.lengths.STRINGS} fresh strings of random letters per length. Dashed: the longest training string.",
+    )
 
     write.header("Does it count modulo 3?", anchor="count")
     cell(
@@ -87,21 +92,17 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
         name=run.name,
         step=step,
         alt="Evidence for theorem by number of I's: median and middle half.",
-        caption="Held-out strings: median and middle half. Counting modulo 3 shows as a wave of period 3 at any count.",
+        caption="Counting modulo 3 shows as a wave of period 3 at any count. Median and middle half of held-out strings.",
     )
 
     write.header("Interventions and verdict", anchor="apart")
-    write.text(
-        "If it counts, each I contributes the same vector, a third of a turn, at any position. The interventions test this, in half a minute."
-    )
-    if st.toggle(
-        "Run the interventions", key="apart", bind="query-params", help="Interchange, steering, and the verdict"
-    ):
+    write.text("If it counts, each I contributes the same vector, a third of a turn, at any position.")
+    if st.toggle("Run the interventions", key="apart", bind="query-params", help="Half a minute"):
         with st.spinner("Measuring …", show_time=True):
             explained = interventions.added(run.name, step, 3, ()).explained
         write.text(
-            f"Whether a position holds an I explains **{interventions.percent(explained.share)}** of the variance of contributions, weighted by their effect on the "
-            f"output; with one vector for all positions, {interventions.percent(explained.pooled)}. The rest depends on other letters, through the softmax."
+            f"Whether a position holds an I explains **{interventions.percent(explained.share)}** of the variance of contributions, weighted by their "
+            f"effect on the output; with one vector for all positions, {interventions.percent(explained.pooled)}."
         )
         interventions.section(run, step, 3, (), "strings")
         interventions.verdict(run, step, (3,), (), 3)

@@ -13,8 +13,8 @@ from pages._tasks.view import Curve, Story, TaskView
 STORY = Story(
     "Watch a network solve the MIU puzzle",
     r"""
-A string of M, I and U is a theorem of Hofstadter's puzzle exactly when its number of I's is **not divisible by 3**. The network
-learns from labeled strings and is tested on longer ones. Press Start.
+A string of M, I and U is a theorem of Hofstadter's puzzle unless **3 divides its number of I's**. The network learns from
+labeled strings and is tested on longer ones. Press Start.
 """,
 )
 

@@ -5,7 +5,7 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots
-from miii.analysis.sieve import BASES, RULE, RULES, SEEN, UNUSED
+from miii.analysis.sieve import BASES, RULE, SEEN, UNUSED
 from miii.errors import InputError, join_names
 from miii.plots.style import Chart
 from pages._kit import write
@@ -54,19 +54,18 @@ def section() -> None:
         table = base_table()
         count, steps, rules = measured(stamp)
     write.text(
-        f"{count} runs of the default recipe in {table['base'].nunique()} of {len(BASES)} bases, stopped after {steps} steps; labels alone. A factor counts as "
-        f"**seen** if its AUC is at least {SEEN}, which is more than chance but not a finished sieve."
+        f"{count} short runs ({steps} steps, labels alone) in {table['base'].nunique()} of {len(BASES)} bases. A factor is **seen** from an AUC of "
+        f"{SEEN} up: above chance, but not a finished sieve."
     )
     cell(
         auc_by_base,
         stamp=stamp,
         alt="AUC of primes against composites, by base and smallest factor.",
-        caption=f"{summary(table)} Factors of the base have no cell: the last digit shows them.",
+        caption=f"{summary(table)} Factors of the base have no cell.",
     )
     write.text(
-        "Can we predict which factors are seen? We test two numbers that are known before training. The **gain** is the mutual information between "
-        "the label and $q \\mid n$. The "
-        "**correlation** is that of $q \\mid n$ with the best single neuron: a ReLU of one sum of waves over the digits."
+        "Two numbers known before training may predict which: the **gain**, or mutual information of the label and $q \\mid n$, and the "
+        "**correlation** of $q \\mid n$ with the best ReLU of a sum of waves over the digits."
     )
     if isinstance(rules, str):
         write.info(f"The rule cannot be tested: {rules}")
@@ -78,9 +77,9 @@ def section() -> None:
         score_by_base,
         stamp=stamp,
         alt="Measured AUC over the log odds of the rule.",
-        caption=f"Fitted on every other base of a random order. On {held_out['base'].nunique()} unused bases with {int(held_out['seen'].sum())} seen "
-        f"primes, {RULE} rank a seen prime above an unseen one with probability {best['auc']:.3f}; the best control, {controls.idxmax()}, does with "
-        f"{controls.max():.3f}" + ("." if best["auc"] > controls.max() else ": **the rule is no better**."),
+        caption=f"On {held_out['base'].nunique()} bases not used for fitting, with {int(held_out['seen'].sum())} seen primes, {RULE} rank a seen prime "
+        f"above an unseen one with probability {best['auc']:.3f}; the best control, {controls.idxmax()}, with {controls.max():.3f}"
+        + ("." if best["auc"] > controls.max() else ": **the rule is no better**."),
     )
     write.table(
         rules.to_dict("records"),
@@ -94,8 +93,8 @@ def section() -> None:
         name="rules-by-traits",
     )
     write.caption(
-        f"Logistic regressions on logarithms of {len(RULES)} sets of traits, tested on unused bases. Order: of the base modulo q. Rank "
-        f"correlation is Spearman's, with the measured AUC. Always answering “not seen” is right for {float((~held_out['seen']).mean()):.1%}."
+        "Logistic regressions on logarithms, tested on unused bases. Order: of the base modulo q. Always answering “not seen” is right for "
+        f"{float((~held_out['seen']).mean()):.1%}."
     )
 
 

@@ -26,14 +26,14 @@ OTHER = "other"
 SHOWN = 1000  # rows in the page; downloads have all
 
 INTRO = """
-Is an integer **irreducible**, that is, prime? The network sees digits as tokens, and one bit: prime or not. Nothing says that digits are
-quantities, that places have weights, or that factors exist. Yet $q$ divides $n$ exactly when
+Is an integer **irreducible**, that is, prime? The network sees its digits as tokens, without their values. Yet $q$ divides $n$ with
+digits $d_i$ in base $b$ exactly when
 
 $$
-\\sum_i d_i\\, b^i \\equiv 0 \\pmod q
+\\sum_i d_i\\, b^i \\equiv 0 \\pmod q,
 $$
 
-for its digits $d_i$ in base $b$. So recognizing primes takes **addition modulo** $q$, for every $q$.
+so recognizing primes takes **addition modulo every** $q$.
 """
 
 
@@ -103,16 +103,15 @@ def choose() -> Primes:
             required=True,
             key="preset",
             bind="query-params",
-            help="text: four digits, as in the draft's text; table 1: five digits, as in its Table 1; "
-            f"{OTHER}: any, up to {numbers.LARGEST:,}.",
+            help=f"text: four digits; table 1: five, as in the draft; {OTHER}: any, up to {numbers.LARGEST:,}",
         )
         bounds: tuple[int | None, int | None] = PRESETS.get(preset or "table 1", (2, 1_000_000))
         if preset == OTHER:  # the config checks the bounds
             bounds = number("Low", 2, "low", "First integer"), number("High", 1_000_000, "high", "Last integer")
-        base = number("Base", 10, "base", "Base of the digits, 2 to 1000")
+        base = number("Base", 10, "base", "2 to 1000")
         candidates = choice("Candidates", "candidates", "All integers, or only those coprime to the base")
         split = choice(
-            "Split", "split", "Training integers; random: any; range: the lower ones; residue: whole classes modulo 97"
+            "Split", "split", "Train on random integers, the lower range, or whole residue classes modulo 97"
         )
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         fraction = train_fraction("Share of integers; a tenth of it is for validation")
@@ -125,17 +124,15 @@ def choose() -> Primes:
             bind="query-params",
             placeholder="all",
             width=140,
-            help="Number of integers, drawn at random; for ranges above five million",
+            help="Integers drawn at random, for ranges above five million",
         )
-        tokens = choice(
-            "Tokens", "tokens", "digit: the same token at every place; place: one token per digit and place"
-        )
+        tokens = choice("Tokens", "tokens", "digit: same at every place; place: one per digit and place")
         zeros = st.toggle(
             "Leading zeros",
             True,
             key="leading_zeros",
             bind="query-params",
-            help="Pads short integers with zeros instead of blanks",
+            help="Instead of blanks",
         )
     try:
         return miii.Primes(
@@ -172,7 +169,7 @@ def page(name: str) -> None:
     parts, revealed = counts(miii.Primes(**chosen))
     total, primes = int(parts.sum()), int(parts[:, 1].sum())
     with st.container(horizontal=True):
-        write.metric("Integers", f"{total:,}", border=True, help=f"From {task.low:,} to {task.high:,}")
+        write.metric("Integers", f"{total:,}", border=True, help=f"{task.low:,} to {task.high:,}")
         write.metric("Primes", f"{primes:,}", border=True, help=f"{primes / total:.2%} of all")
         for part, count in zip(("Training", "Validation", "Test"), parts.sum(1), strict=True):
             write.metric(part, f"{count:,}", border=True)
@@ -188,19 +185,16 @@ def page(name: str) -> None:
         **chosen,
         alt=f"Composites and primes by last digit in base {task.base}.",
         caption=f"{revealed:.1%} of composites end in a digit that shares a factor with {task.base}, so the last digit alone has a ROC AUC "
-        f"of about {0.5 + revealed / 2:.3f} (chance: 0.5). Other factors need all digits.",
+        f"of about {0.5 + revealed / 2:.3f} (chance: 0.5).",
     )
     write.header("Train/test split", anchor="split")
     cell(the_split, **chosen, width="content", alt=f"The {total:,} integers in training, validation and test.")
-    write.caption(
-        f"Split “{task.split}”. Integers ascend row by row; a cell that stands for several mixes their colors. The validation split decides when training stops."
-    )
+    write.caption("Integers ascend row by row. The validation split decides when training stops.")
     write.header("The data set", anchor="table")
     write.table(beginning(task), height=320, name="first-integers")
     name = f"primes-{task.low}-{task.high}-base-{task.base}"
     write.caption(
-        f"First {min(SHOWN, total):,} of {total:,} rows; the files have all. spf: smallest prime factor. digit_i: coefficient of "
-        f"{task.base} to the power i."
+        f"First {min(SHOWN, total):,} of {total:,} rows; the files have all. spf: smallest prime factor; digit_i: the digit of {task.base}^i."
     )
     with st.container(horizontal=True):
         for kind, make, media in (("CSV", csv, "text/csv"), ("Parquet", parquet, "application/vnd.apache.parquet")):
@@ -211,7 +205,6 @@ def page(name: str) -> None:
                 media,
                 key=f"data-{kind}",
                 icon=":material/download:",
-                help=f"All {total:,} rows as {kind}",
                 on_click="ignore",
             )
 
@@ -220,8 +213,7 @@ def table_1() -> None:
     """Show Table 1 of the draft paper: the printed rows, and any other."""
     write.header("Table 1 of the draft", anchor="table-1")
     write.text(
-        "Each row has four integers, ending in 1, 3, 7 and 9 (columns 0 to 3), and whether each is irreducible (columns 4 to 7). The "
-        "printed rows are the first two and the last two:"
+        "Each row has four integers, ending in 1, 3, 7 and 9, and whether each is irreducible. The draft prints the first and last two rows:"
     )
     rows = table_of_the_paper()
     write.table(rows.iloc[[0, 1, -2, -1]], width=560, name="table-1")
@@ -271,4 +263,4 @@ def as_tokens(task: Primes) -> None:
     said = f"is **not prime**: ${n} = {product(factors)}$" if n > 1 else "is neither prime nor composite"
     if factors == {n: 1} and n > 1:
         said = "is **prime**"
-    write.text(f"The network sees {task.width + 1} embedding vectors. {n} {said}.")
+    write.text(f"{n} {said}.")

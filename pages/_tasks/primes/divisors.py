@@ -12,6 +12,7 @@ from miii.tasks import Primes
 from pages._kit import links, write
 from pages._kit.cell import cell, shared
 from pages._parts.follow import steps
+from pages._tasks.view import logit
 
 
 @shared
@@ -43,8 +44,8 @@ def section(
     if task.residues:
         _asked(run, task, n, found)
     write.text(
-        f"To isolate a divisor $q$, we give {OTHERS} held-out integers without small factors **this integer's coordinates modulo $q$** in the "
-        "digits' sum. Does their evidence for prime drop as much as with a multiple's coordinates?"
+        f"We give {OTHERS} held-out integers without small factors **this integer's coordinates modulo $q$** in the digits' sum. Does their "
+        "evidence drop as much as with a multiple's coordinates?"
     )
     try:
         with st.spinner("Testing each divisor …", show_time=True):
@@ -79,9 +80,8 @@ def section(
         name="suspects",
     )
     write.caption(
-        f"Drops are in logits, medians over held-out integers. AUC: the probability that a multiple's coordinates lower the evidence more than a non-multiple's. "
-        f"From {LEAST} up, the network separates multiples of q; then q is detected if the drop is closer to that with a multiple. For "
-        "large q the coordinates hold nearly the whole sum, so evidence may drop even if q is not detected."
+        f"Median drops, in logits. AUC: the drops of multiples against the others'. q counts as detected if it is at least {LEAST} and the drop "
+        "closer to a multiple's. For large q, coordinates hold nearly the whole sum, so evidence may drop anyway."
     )
     _walk(run, step, n, measured, suspected)
 
@@ -92,7 +92,7 @@ def _asked(run: Run, task: Primes, n: int, found: analysis.follow.ForwardPass) -
     says = {q: analysis.follow.predict(found.logits[built.logits_of(f"mod {q}")]) for q in task.residues}
     named = [q for q, said in says.items() if said.answer == 0]
     write.text(
-        f"This network also predicts n modulo {', '.join(map(str, task.residues))}. It predicts 0, that is, divisibility, for "
+        f"This network also predicts n modulo {', '.join(map(str, task.residues))}. It predicts 0, so divisibility, for "
         f"**{', '.join(map(str, named)) or 'none of them'}**."
     )
     write.table(
@@ -122,23 +122,22 @@ def _verdict(
     parts = []
     if told:
         parts.append(
-            f"**The last digit shows that {' and '.join(map(str, told))} {'divides' if len(told) == 1 else 'divide'} it**; the network separates such "
-            f"multiples from primes."
+            f"**The last digit shows that {' and '.join(map(str, told))} {'divides' if len(told) == 1 else 'divide'} it**, and the network uses this."
         )
     for each in suspected:
         parts.append(
-            f"**It detects {each.q}**: evidence drops by {falls[each.q]:.2f} logits, and by {each.multiples:.2f} for a typical multiple."
+            f"**It detects {each.q}**: evidence drops by {logit(falls[each.q])} logits (typical multiple: {logit(each.multiples)})."
         )
     if measured and not seen:
-        parts.append("**The sum reveals no divisor**: multiples do not stand out for any q.")
+        parts.append("**The sum reveals no divisor**.")
         known = [q for q in analysis.sieve.sieved(task, LISTED) if others.separates(q)]
         parts.append(
-            f"Yet its evidence separates multiples of {', '.join(map(str, known))} from primes, so it detects them in another way."
+            f"Yet its evidence separates multiples of {', '.join(map(str, known))}, so it detects them in another way."
             if known
             else "So it detects none beyond the last digit."
         )
     elif measured and not suspected:
-        parts.append(f"**It detects none** of the divisors that the sum reveals: {', '.join(map(str, seen))}.")
+        parts.append(f"**It detects no divisor**; the sum can reveal {', '.join(map(str, seen))}.")
     parts.append(f"**Factorization**: {steps.factors(n)}.")
     return " ".join(parts)
 
@@ -156,7 +155,6 @@ def _walk(run: Run, step: int, n: int, measured: list[DivisorTest], suspected: l
         required=True,
         key="modulus",
         bind="query-params",
-        help="The modulus whose plane of residues is drawn",
     )
     q = int(q or first)
     shown = next(each for each in measured if each.q == q)
@@ -168,10 +166,10 @@ def _walk(run: Run, step: int, n: int, measured: list[DivisorTest], suspected: l
         n=n,
         width="content",
         alt=f"The sum of {n} after each digit in the plane of residues modulo {q}, with {len(shown.residues)} held-out integers.",
-        caption=f"Line: this integer's sum, digit by digit, ending at the diamond. Dots: {len(shown.residues)} held-out integers coprime to the "
-        f"base, colored by residue modulo {q}. {n} mod {q} is {n % q}. "
+        caption=f"Line: this integer's sum, digit by digit. Dots: {len(shown.residues)} held-out integers coprime to the base. "
+        f"{n} mod {q} is {n % q}. "
         + (
-            "If the network sums residues, integers with the same residue form an island."
+            "If the network sums residues, each island has one color."
             if q <= 3
             else "Two of several directions are shown."
         ),

@@ -15,6 +15,7 @@ from pages._kit.cell import cell, shared
 from pages._kit.inputs import integer
 from pages._parts.follow import steps
 from pages._tasks.primes import divisors
+from pages._tasks.view import logit
 
 
 @shared
@@ -33,10 +34,7 @@ def evidence_by_factor(name: str, step: int, shown: str, n: int) -> Chart:
 
 def page(run: Run, task: Primes, step: int) -> None:
     """Follow one integer from its digits to the divisors that the network detects."""
-    write.text(
-        "Type an integer and follow it through the network. Does the network call it prime? If not, which divisor does it detect? Numbers are for "
-        "this integer unless stated otherwise."
-    )
+    write.text("Does the network call this integer prime? If not, which divisor does it detect?")
     built = run.task()
     n = _choose(run, step, task)
     shown = " ".join(built.token_names[token] for token in task.encode(np.array([n]))[0])
@@ -51,16 +49,16 @@ def page(run: Run, task: Primes, step: int) -> None:
             "Prediction",
             says,
             border=True,
-            help=f"Prime from evidence {others.threshold:.2f} up: the threshold with the best F1 on training integers",
+            help=f"Prime from {logit(others.threshold)} up, the best F1 threshold on training integers",
         )
-        write.metric("Label", truth, border=True, help="By trial division")
-        write.metric("Evidence", f"{evidence:.2f}", border=True, help="Logit of prime minus logit of composite")
+        write.metric("Label", truth, border=True)
+        write.metric("Evidence", logit(evidence), border=True, help="Logit of prime minus logit of composite")
 
     steps.path(run, step, shown, built.name, ("composite", "prime"))
     write.header("1 · Tokens", anchor="tokens")
     write.text(
-        f"`{shown}`: {task.width} digits in base {task.base}, each a **token**, and “?”, where the answer is read. {_side(built, task, n)} A token is "
-        f"a name, not a number: the network has a vector of {run.config.model.d_model} numbers for each, and one for each position."
+        f"`{shown}`: {task.width} digits in base {task.base}, and “?”, where the answer is read. {_side(built, task, n)} Each **token** and each "
+        f"position has a vector of {run.config.model.d_model} numbers."
     )
     links.to("data", "Data: the integers and their split", ":material/arrow_forward:")
     steps.where(run, step, shown)
@@ -68,8 +66,8 @@ def page(run: Run, task: Primes, step: int) -> None:
     steps.neurons(run, step, shown, built.name, 1, 0, "the evidence")
     write.header("4 · Logits", anchor="says")
     write.text(
-        f"All contributions add up to two **logits**; only their difference, the **evidence**, matters. Primes are rare, so it is mostly "
-        f"negative, and the threshold for “prime” is {others.threshold:.2f}."
+        f"Only the difference of the two **logits** matters, the **evidence**. Primes are rare, so the threshold for “prime” is "
+        f"{logit(others.threshold)}, not 0."
     )
     of_primes = others.table.loc[others.table["kind"] == "primes", "median"].tolist()
     cell(
@@ -79,9 +77,9 @@ def page(run: Run, task: Primes, step: int) -> None:
         shown=shown,
         n=n,
         alt=f"Evidence of held-out integers by kind, with lines at {n} and at the threshold.",
-        caption=f"Evidence of {n}: {evidence:.2f}; threshold {others.threshold:.2f}"
-        + "".join(f"; median of held-out primes {median:.2f}" for median in of_primes)
-        + ". Bars: middle half; lines: 5% to 95%. The network cannot separate the kinds that overlap with primes.",
+        caption=f"Evidence of {n}: {logit(evidence)}; threshold {logit(others.threshold)}"
+        + "".join(f"; median of held-out primes {logit(median)}" for median in of_primes)
+        + ". Bars: middle half; lines: 5% to 95%. Kinds that overlap with primes are not separated.",
     )
     links.to("sieve", "Sieve: how well it separates them", ":material/arrow_forward:", n=n)
     divisors.section(run, task, step, n, found, others)
@@ -90,21 +88,20 @@ def page(run: Run, task: Primes, step: int) -> None:
 def _choose(run: Run, step: int, task: Primes) -> int:
     last = task.base**task.width - 1
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        says = f"0 to {last:,}; the network trained on {task.low:,} to {task.high:,}"
+        says = f"0 to {last:,}; trained on {task.low:,} to {task.high:,}"
         n = integer("n", 0, last, min(max(task.low, 30_031), task.high), "n", says, width=180) or 0
         st.button(
             "Try a random integer",
             icon=":material/casino:",
             on_click=_take,
             args=(range(task.low, task.high + 1),),
-            help="From the task's range",
         )
         st.button(
             "Try an error",
             icon=":material/error:",
             on_click=_take_wrong,
             args=(run.name, step),
-            help="A held-out integer that the network gets wrong",
+            help="A held-out integer with a wrong prediction",
         )
     return n
 
@@ -124,7 +121,7 @@ def _take_wrong(name: str, step: int) -> None:
 def _side(built: Task, task: Primes, n: int) -> str:
     """Write whether the task contains n, and in which split."""
     if not task.low <= n <= task.high:
-        return f"It is outside the range of the task, {task.low:,} to {task.high:,}."
+        return "It is outside the task's range."
     where = (built.facts["n"] == n).nonzero()[:, 0].tolist()
     if not where:
         return "It is not in the task's data."

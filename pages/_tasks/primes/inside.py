@@ -21,11 +21,11 @@ from pages._parts.sieve import interventions, lines, probes
 from pages._parts.sieve.interventions import percent
 from pages._tasks.primes import bases, depth
 from pages._tasks.primes.depth import measured_depth
+from pages._tasks.view import logit
 
 ABOUT = r"""
-A prime $q$ divides a number if its digits, each times its power of the base, add up to 0 modulo $q$. So **primality is
-modular addition**, which the network is never told. The last digit reveals the factors of the base, 2 and 5
-in base 10; every other factor needs all digits.
+A prime $q$ divides a number exactly when its digits, each times its place value, add up to 0 modulo $q$. The last digit
+reveals the factors of the base; any other factor takes **modular addition** over all digits.
 """
 
 
@@ -66,9 +66,8 @@ def page(run: Run, task: Primes, step_of: Callable[[Run], int]) -> None:
     write.header("What does each digit add?", anchor="digits")
     write.text(
         rf"""
-Attention sums one contribution per place, and the neurons read the total. If the network sums residues modulo $q$, a digit
-matters only through its **residue**, digit · ${task.base}^\mathrm{{place}} \bmod q$: digits with the same residue contribute the same
-vector.
+Attention sums one vector per place. If the network sums residues modulo $q$, digits with the same **residue**,
+digit · ${task.base}^\mathrm{{place}} \bmod q$, contribute the same vector.
 """
     )
     q = choose_modulus(moduli, seen)
@@ -101,7 +100,6 @@ def choose_modulus(moduli: tuple[int, ...], seen: tuple[int, ...]) -> int:
         required=True,
         key="modulus",
         bind="query-params",
-        help="Primes below 14 that do not divide the base, and those that the network sieves by",
     )
     return int(chosen or moduli[0])  # an empty value in the URL gives None
 
@@ -116,8 +114,8 @@ def what_digits_add(run: Run, config: Primes, step: int, q: int) -> None:
         q=q,
         width="content",
         alt=f"One panel per place, one dot per digit, colored by digit times {config.base}^place modulo {q}.",
-        caption=f"Each dot is a digit's mean contribution, in the two directions where residues modulo {q} differ most. They hold "
-        f"{percent(plane.share, 0)} of the variance of these means ({percent(plane.first, 0)} in the first). Last digits are coprime to {config.base}.",
+        caption=f"Mean contributions, in the two directions where residues modulo {q} differ most: {percent(plane.share, 0)} of the variance "
+        f"({percent(plane.first, 0)} in the first).",
     )
 
 
@@ -125,19 +123,16 @@ def how_much(config: Primes, q: int, explained: analysis.sieve.Explained) -> Non
     """How much of the digits' contributions the residue explains."""
     places = numbers.place_names(config.base, config.width)
     if math.isnan(explained.share):
-        write.text(
-            "Contributions do not vary in directions that affect the output, so there is no variance to explain."
-        )
+        write.text("Contributions do not vary in directions that affect the output.")
         return
     write.text(
-        f"The residue modulo {q} explains **{explained.share:.1%}** of the variance of contributions, weighted by their effect on the output; "
-        f"with residues relabeled at random, {explained.chance:.1%}. The upper bound, the digit itself, is {explained.by_digit:.1%}. "
-        f"With one vector per residue, shared by all places, it is {explained.pooled:.1%}."
+        f"The residue modulo {q} explains **{explained.share:.1%}** of the variance of contributions, weighted by their effect on the output "
+        f"(relabeled at random: {explained.chance:.1%}; the digit itself: {explained.by_digit:.1%}; one vector per residue for all places: "
+        f"{explained.pooled:.1%})."
     )
     if q >= config.base:
         write.caption(
-            f"{q} is at least the base {config.base}, so every digit has its own residue, and residue by place explains as much as the digit "
-            "in any network. The verdict uses the last share."
+            f"Modulo {q}, every digit has its own residue, so the first share says nothing; the verdict uses the last."
         )
     write.table(
         {place: [finite(share)] for place, share in zip(places, explained.by_place, strict=True)},
@@ -145,16 +140,12 @@ def how_much(config: Primes, q: int, explained: analysis.sieve.Explained) -> Non
         column_config={place: st.column_config.NumberColumn(format="percent") for place in places},
         name="residue-share-by-place",
     )
-    write.caption(f"Variance explained by the residue modulo {q}, by place.")
+    write.caption("Variance explained, by place.")
 
 
 def who_adds(run: Run, step: int, q: int) -> None:
     """Heads."""
     write.header("Which heads add?", anchor="heads")
-    write.text(
-        "Attention does the summing: a head that attends evenly weighs all digits alike. Right: the share of each head and place in the residues' "
-        "contributions; the shares add up to 100%."
-    )
     found = digit_sums(run.name, step, q)[1]
     most = found.adds.sum(1)
     evenness = found.attends[:, :-1]
@@ -169,7 +160,7 @@ def who_adds(run: Run, step: int, q: int) -> None:
     shares = ", ".join(f"head {h} {round(share, 2) + 0.0:.0%}" for h, share in enumerate(most.tolist()))
     received = " to ".join(dict.fromkeys(f"{share:.0%}" for share in (evenness.sum(1).min(), evenness.sum(1).max())))
     write.caption(
-        f"Summed over places: {shares}. The digits get {received} of each head's attention; “?” gets the rest."
+        f"Digits get {received} of each head's attention. Right: shares in the residues' contributions, over all places {shares}."
     )
 
 
@@ -201,12 +192,12 @@ def try_a_number(run: Run, task: Primes, step: int, q: int, found: analysis.siev
     )
     said = "prime" if evidence >= found.threshold else "composite"
     with st.container(horizontal=True):
-        write.metric("Evidence", f"{evidence:.2f}", border=True, help="Logit of prime minus logit of composite")
+        write.metric("Evidence", logit(evidence), border=True, help="Logit of prime minus logit of composite")
         write.metric(
             "Prediction",
             said,
             border=True,
-            help=f"Prime from {found.threshold:.2f} up: the threshold with the best F1 on training integers",
+            help=f"Prime from {logit(found.threshold)} up, the best F1 threshold on training integers",
         )
         write.metric("Label", "prime" if prime else "composite", border=True)
     write.text(f"${n} = {product(factors)}$, an integer {side}.")

@@ -36,7 +36,7 @@ def section(task: Primes) -> None:
         low=task.low,
         high=task.high,
         alt=f"Share of primes in bins from {task.low} to {task.high}, with the curve 1 / ln n.",
-        caption="Near n, about one integer in ln n is prime, the best prediction from size alone. The bins count all integers of the range.",
+        caption="Near n, about one integer in ln n is prime.",
     )
     write.header("Residues", anchor="residues")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -59,7 +59,7 @@ def section(task: Primes) -> None:
             True,
             key="others",
             bind="query-params",
-            help="Show integers that are neither prime nor a multiple of q",
+            help="Neither prime nor a multiple of q",
         )
     coprime = sum(math.gcd(r, q) == 1 for r in range(q))
     left, right = st.columns(2)
@@ -84,7 +84,7 @@ def section(task: Primes) -> None:
             alt=f"Points at radius n and angle n up to {reach}, with primes and multiples of {q} marked.",
             caption=f"{len(shown.n):,} points"
             + (f"; {shown.left_out:,} more up to {reach:,} are left out" if shown.left_out else "")
-            + ". 44 radians are nearly 7 turns, so the classes modulo 44 form arms; primes stay on the 20 arms coprime to 44.",
+            + ". 44 radians are nearly 7 turns, so classes modulo 44 form arms; primes stay on 20 of them.",
         )
     write.header("Ulam's spiral", anchor="ulam")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -98,5 +98,5 @@ def section(task: Primes) -> None:
         q=q if marked else None,
         width="content",
         alt=f"A square spiral of integers from {start}, {side} per side, with primes marked.",
-        caption=f"{side**2:,} integers. Diagonals are quadratic polynomials, and some are rich in primes. If the center is 41, the long one is Euler's n² + n + 41.",
+        caption="Diagonals are quadratic polynomials; from 41, the one rich in primes is Euler's n² + n + 41.",
     )

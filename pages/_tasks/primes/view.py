@@ -16,9 +16,8 @@ from pages._tasks.view import Curve, Measure, Preset, Row, Story, TaskView, area
 STORY = Story(
     "Watch a network learn to sieve",
     r"""
-A small transformer sees the digits of an integer and learns one bit: prime or not. The last digit reveals multiples of 2 and 5; a
-multiple of 3 shows only in **the sum of all digits** modulo 3. Press Start, and watch when the network separates primes from multiples
-of 3.
+A small transformer sees the digits of an integer and learns whether it is prime. The last digit reveals multiples of 2 and 5;
+multiples of 3 show only in **the sum of all digits**. Press Start, and watch when the network separates them from primes.
 """,
 )
 
@@ -32,7 +31,7 @@ def choose_range(name: str) -> Preset:
         required=True,
         key="range",
         bind="query-params",
-        help="text: four digits, as in the draft's text; table 1: five digits, as in its Table 1",
+        help="text: four digits; table 1: five, as in the draft",
     )
     chosen = chosen or "table 1"  # an empty value in the URL gives None
     return Preset(dict(zip(("low", "high"), PRESETS[chosen], strict=True)))
@@ -41,20 +40,16 @@ def choose_range(name: str) -> Preset:
 def measures(task: Primes, row: Row) -> list[Measure]:
     """Return the AUCs that ``Primes.learned`` checks."""
     return [
-        Measure("ROC AUC", area(row.get("auc")), f"Primes against all composites; criterion {SIEVED[0]:.2f}"),
-        Measure(
-            "AUC against multiples of 3",
-            area(row.get("auc_3")),
-            f"Smallest prime factor 3; criterion {SIEVED[1]:.2f}",
-        ),
+        Measure("ROC AUC", area(row.get("auc")), "Primes against all composites"),
+        Measure("AUC against multiples of 3", area(row.get("auc_3"))),
     ]
 
 
 def caption(row: Row) -> str:
     """Explain why accuracy is not shown."""
     return (
-        f"Accuracy says little: most integers are composite, so “not prime” is usually correct (test accuracy {row['test_accuracy']:.1%}). The area "
-        f"under the ROC curve is the probability that a prime scores higher than a composite; 0.5 is chance. Measured on the validation split."
+        f"Most integers are composite, so test accuracy ({row['test_accuracy']:.1%}) says little. AUC is the probability that a prime scores above "
+        "a composite; 0.5 is chance. Measured on the validation split."
     )
 
 
@@ -75,13 +70,13 @@ VIEW = TaskView(
     curve=Curve(
         measure,
         plots.sieving,
-        "Area under the ROC curve by step: primes against all composites, and by smallest factor.",
+        "AUC by step: primes against all composites, and by smallest factor.",
     ),
     data=data.page,
     follow=follow.page,
     inside=inside.page,
     attention=partial(
         patterns.show,
-        caption="Most integers are composite, so “no” is the best guess until the network detects several factors.",
+        caption="Most integers are composite, so “no” is the best guess until it detects several factors.",
     ),
 )

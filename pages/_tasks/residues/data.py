@@ -16,8 +16,8 @@ from pages._kit.inputs import number, target, train_fraction
 from pages._server.settings import LIMIT
 
 INTRO = """
-This is the task of Syrkis's later preprint: the network sees the two digits $x_0, x_1$ of $n = x_0 + p\\,x_1$ in base $p$ and predicts $n$ modulo
-**every prime** $q < p$ at once. For each $q$ this is an addition of $x_0$ and $p\\,x_1$ modulo $q$.
+In Syrkis's later preprint, the network sees the two digits of $n = x_0 + p\\,x_1$ in base $p$ and predicts $n$ modulo **every prime** $q < p$
+at once. Each target is an addition modulo $q$.
 """
 
 
@@ -52,7 +52,7 @@ def page(name: str) -> None:
             key="digit_base",
             bind="query-params",
             width=140,
-            help=f"Base of the digits, 3 to {LIMIT}",
+            help=f"Base, 3 to {LIMIT}",
         )
         fraction = train_fraction("Share of all numbers")
         seed = number("Seed", 0, "seed", "Draws the split")
@@ -82,10 +82,10 @@ def page(name: str) -> None:
         write.stop()
     task, p = built(config), config.p
     with st.container(horizontal=True):
-        write.metric("Numbers", f"{p**2:,}", border=True, help="p squared")
+        write.metric("Numbers", f"{p**2:,}", border=True, help="p²")
         write.metric("Training", f"{config.n_train:,}", border=True)
         write.metric("Test", f"{p**2 - config.n_train:,}", border=True)
-        write.metric("Targets", f"{len(task.targets)}", border=True, help="One per prime below p")
+        write.metric("Targets", f"{len(task.targets)}", border=True, help="One per prime")
         write.metric("Logits", f"{task.d_vocab_out:,}", border=True, help="One per answer and target")
     numbers_and_split(config, task)
     as_tokens(task, p)
@@ -96,8 +96,7 @@ def page(name: str) -> None:
         control=control,
         masked=masked,
         alt="Bars, one per target.",
-        caption="Guessing among q answers costs log q nats. Each loss is divided by log q, so that all weigh the same at chance. The most "
-        "common answer scores about 1/q.",
+        caption="Each loss is divided by log q, its value at chance, so that all weigh the same.",
     )
 
 
@@ -105,7 +104,7 @@ def numbers_and_split(config: Residues, task: Task) -> None:
     """Show one target and the split, over all numbers."""
     p, names = config.p, [target.name for target in task.targets]
     write.header("Every number", anchor="numbers")
-    asked = target(names, "Target of the left figure")
+    asked = target(names, "Left figure")
     left, right = st.columns(2)
     with left:
         cell(
@@ -125,7 +124,6 @@ def numbers_and_split(config: Residues, task: Task) -> None:
             seed=config.seed,
             width="content",
             alt=f"Grid of {p} by {p} numbers; the {config.n_train} for training are marked, scattered at random.",
-            caption="The seed draws the training numbers.",
         )
 
 
@@ -133,11 +131,10 @@ def as_tokens(task: Task, p: int) -> None:
     """Show a chosen number as tokens."""
     write.header("How a number becomes tokens", anchor="tokens")
     last = p**2 - 1
-    n = st.slider("n", 0, last, min(1_000, last), key=f"number-{p}", help="Any number")
+    n = st.slider("n", 0, last, min(1_000, last), key=f"number-{p}")
     shown = " ".join(task.token_names[token] for token in task.tokens[n].tolist())
     split = "train" if task.train_mask[n] else "test"
     residues = ", ".join(f"{target.name}: {int(target.labels[n])}" for target in task.targets)
     write.text(
-        f"**{n}** = {n % p} + {p} · {n // p} becomes `{shown}`, with token indices `{task.tokens[n].tolist()}`, in the **{split}** split. "
-        f"Targets: {residues}."
+        f"**{n}** = {n % p} + {p} · {n // p} becomes `{shown}`, token indices `{task.tokens[n].tolist()}` (**{split}** split). Targets: {residues}."
     )

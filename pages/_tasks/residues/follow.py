@@ -16,20 +16,18 @@ def page(run: Run, task: Residues, step: int) -> None:
     p, built = task.p, run.task()
     last = p * p - 1
     write.text(
-        f"Type a number and follow it through the network to its residues. The network predicts {len(built.targets)} residues at once; the logits and "
-        f"waves below are for one of them."
+        f"The network predicts {len(built.targets)} residues at once. Neurons, logits and waves below are for one of them."
     )
     names = [target.name for target in built.targets]
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         says = f"0 to {last:,}, two digits in base {p}"
         n = inputs.integer("n", 0, last, min(2026, last), "n", says, width=160) or 0
-        target = inputs.target(names, "Target of the logits and waves")
+        target = inputs.target(names, "Of neurons, logits and waves")
         st.button(
             "Try a random number",
             icon=":material/casino:",
             on_click=_take,
             args=(last,),
-            help="Any number",
         )
     shown = " ".join(built.token_names[token] for token in built.tokens[n])
     found = steps.forward_pass(run.name, step, shown)
@@ -37,22 +35,22 @@ def page(run: Run, task: Residues, step: int) -> None:
     truths = {t.name: int(t.labels[n]) for t in built.targets}
     right = sum(answers[name].answer == truths[name] for name in names)
     with st.container(horizontal=True):
-        write.metric("Correct", f"{right} of {len(names)}", border=True, help="Residues of this number")
-        write.metric(f"Prediction, {target}", answers[target].answer, border=True, help="Largest logit")
-        write.metric(f"Label, {target}", truths[target], border=True, help="The correct answer")
+        write.metric("Correct", f"{right} of {len(names)}", border=True)
+        write.metric(f"Prediction, {target}", answers[target].answer, border=True)
+        write.metric(f"Label, {target}", truths[target], border=True)
         write.metric(
             "Confidence",
             f"{answers[target].probability[answers[target].answer]:.1%}",
             border=True,
-            help=f"Softmax probability of the prediction, {target}",
+            help="Softmax probability of the prediction",
         )
 
     steps.path(run, step, shown, target)
     write.header("1 · Tokens", anchor="tokens")
     side = "training" if built.train_mask[n] else "test"
     write.text(
-        f"{n:,} = {n % p} + {p} · {n // p} becomes `{shown}`, its two digits in base {p} ({side} split). A token is a name, not a number: the "
-        f"network has a vector of {run.config.model.d_model} numbers for each, and one for each position."
+        f"{n:,} = {n % p} + {p} · {n // p} becomes `{shown}`, two digits in base {p} ({side} split). Each **token** and each position has a vector "
+        f"of {run.config.model.d_model} numbers."
     )
     links.to("data", "Data: every number and its split", ":material/arrow_forward:")
     steps.where(run, step, shown)
@@ -62,7 +60,7 @@ def page(run: Run, task: Residues, step: int) -> None:
         run, step, shown, target, said.answer, None, f"the logit of {said.answer} for {target}, above the mean"
     )
     write.header("4 · Logits", anchor="says")
-    write.text(f"All contributions add up to one **logit** per answer and target. Here: **{target}**.")
+    write.text(f"One **logit** per answer and target, here **{target}**.")
     steps.logits(run, step, shown, target, truths[target])
     _all(built, answers, truths)
     if task.control != "digits":
@@ -92,7 +90,6 @@ def _all(task: Task, answers: dict[str, analysis.follow.Prediction], truths: dic
             column_config={"confidence": st.column_config.NumberColumn(format="percent")},
             name="answers-of-one-number",
         )
-        write.caption("Largest logit per target, with its softmax probability.")
 
 
 def _divisors(n: int, answers: dict[str, analysis.follow.Prediction]) -> None:
@@ -103,6 +100,6 @@ def _divisors(n: int, answers: dict[str, analysis.follow.Prediction]) -> None:
     false = ", ".join(str(q) for q, divides in says.items() if divides and n % q)
     doubts = " and ".join([f"misses {missed}"] * bool(missed) + [f"is wrong about {false}"] * bool(false))
     write.text(
-        f"Predicting 0 modulo q means that q divides the number. **Predicted divisors: {suspected}.** Factorization: "
-        f"{steps.factors(n)}." + (f" The network {doubts}." if doubts else "")
+        f"**Predicted divisors (residue 0): {suspected}.** Factorization: {steps.factors(n)}."
+        + (f" The network {doubts}." if doubts else "")
     )

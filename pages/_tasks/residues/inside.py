@@ -62,12 +62,8 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
     """Everything about one snapshot, and the frequencies over training."""
     targets = "the two digits themselves" if task.control == "digits" else f"$n$ modulo every prime below {task.p}"
     write.text(
-        f"The network sees the digits of $n = x_0 + {task.p} x_1$ and predicts {targets}, all at once."
-        + (
-            ""
-            if task.control == "digits"
-            else r" Each target is a modular addition, $x_0 + p\,x_1 \bmod q$, of the same digits."
-        )
+        f"The network sees the digits of $n = x_0 + {task.p} x_1$ and predicts {targets} at once."
+        + ("" if task.control == "digits" else " Each target is a modular addition of the same digits.")
     )
     step = step_of(run)
     write.header("Which residues has it learned?", anchor="right")
@@ -86,18 +82,17 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
             task.headline({}).name.capitalize(),
             f"{mean:.1%}",
             border=True,
-            help="Mean test accuracy over trained targets",
+            help="Test accuracy over trained targets",
         )
-        write.metric("Worst", worst, border=True, help="The trained target with the lowest test accuracy")
-        write.metric("Worst accuracy", f"{found[worst]:.1%}", border=True, help="Its test accuracy")
+        write.metric("Worst", worst, border=True, help="Trained target of the lowest test accuracy")
+        write.metric("Worst accuracy", f"{found[worst]:.1%}", border=True)
     masked = [f"mod {q}" for q in task.masked]
     cell(
         right_by_target,
         name=run.name,
         step=step,
         alt=f"Test accuracy of each of {len(found)} targets.",
-        caption=f"Test accuracy; gray is the most common answer alone. Worst: {worst}, {found[worst]:.1%}."
-        + (f" Never trained: {', '.join(masked)}." if masked else ""),
+        caption=f"Never trained: {', '.join(masked)}." if masked else "",
     )
 
     write.header("Does each head attend to one digit?", anchor="heads")
@@ -124,14 +119,12 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
     write.header("How many frequencies are active?", anchor="frequencies")
     write.text(
         """
-Neurons are waves in the digits. In the text of Syrkis's preprint, a frequency is **active** if its power exceeds its step's mean by two
-standard deviations. In its code, power is smoothed over three steps and normalized over time, and the bound is the mean plus one
-standard deviation over all steps. Does the count rise and fall, as the preprint reports? The peak must be at least twice the first and the
-last count.
+Syrkis's preprint reports that **active** frequencies rise, then fall. In its text, they exceed the mean power of their step by two standard
+deviations; in its code, the smoothed, normalized mean over all steps by one. The peak must be twice the first and last count.
 """
     )
     count = len(run.steps)
-    if st.toggle("Count them", key="count", bind="query-params", help=f"All numbers, {count} snapshots; half a minute"):
+    if st.toggle("Count them", key="count", bind="query-params", help=f"{count} snapshots; half a minute"):
         with st.spinner(f"Measuring {count} snapshots …", show_time=True):
             active = frequencies(run.name)
             cell(
@@ -149,9 +142,8 @@ def how_targets_share(name: str, step: int) -> None:
     found = sharing(name, step)
     total = sum(found.directions)
     write.text(
-        f"Each target's logits read only a few directions: we count the fewest that hold {analysis.multitask.ENERGY:.0%} of its read-out weights' squared norm. "
-        f"The {len(found.names)} targets read {min(found.directions)} to {max(found.directions)} directions each, **{total} in sum**, of "
-        f"{found.width} in the stream; together they span {found.together}. Principal angles measure how far two targets read the same directions."
+        f"The {len(found.names)} targets read {min(found.directions)} to {max(found.directions)} directions each, the fewest that hold "
+        f"{analysis.multitask.ENERGY:.0%} of their read-out weights' squared norm: **{total} in sum**, spanning {found.together} of the stream's {found.width}."
     )
     if len(found.names) < 2:
         return
@@ -162,8 +154,8 @@ def how_targets_share(name: str, step: int) -> None:
         name=name,
         step=step,
         alt=f"Overlap of the read-outs of every two of {len(found.names)} targets.",
-        caption=f"{apart}: the mean squared cosine of the principal angles between two targets is {mean:.4f}, and {chance:.4f} between random "
-        "subspaces of the same dimensions (0: orthogonal; 1: one holds the other). ",
+        caption=f"{apart}: the mean squared cosine of the principal angles between two targets is {mean:.4f}; between random subspaces, "
+        f"{chance:.4f} (0: orthogonal; 1: one holds the other).",
     )
 
 

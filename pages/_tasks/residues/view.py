@@ -15,7 +15,7 @@ from pages._tasks.view import Curve, Measure, Row, Story, TaskView, share
 STORY = Story(
     "Watch a network learn residues",
     r"""
-A small transformer sees the two digits of $n = x_0 + p\,x_1$ and predicts its residues modulo **every prime below** $p$ at once.
+A small transformer sees the two digits of $n = x_0 + p\,x_1$ and predicts $n$ modulo **every prime below** $p$ at once.
 Press Start.
 """,
 )
@@ -26,9 +26,9 @@ def measures(task: Residues, row: Row) -> list[Measure]:
     headline = task.headline(row)
     return [
         Measure("Training accuracy", share(row.get("train_accuracy"))),
-        Measure(headline.name.capitalize(), headline.text, "On test numbers; the trained targets"),
-        Measure("All residues correct", share(row.get("test_accuracy")), "Test numbers with every residue correct"),
-        Measure("Worst prime", share(row.get("accuracy_worst")), "Test accuracy of the worst trained prime"),
+        Measure(headline.name.capitalize(), headline.text, "Test numbers, trained targets"),
+        Measure("All residues correct", share(row.get("test_accuracy")), "Share of test numbers"),
+        Measure("Worst prime", share(row.get("accuracy_worst")), "Test accuracy"),
     ]
 
 
