@@ -116,7 +116,7 @@ def shared_directions(values: Sharing) -> Chart:
             y=alt.Y("target:N", title="target", sort=list(values.names), scale=WHOLE),
             color=alt.Color(
                 "overlap:Q",
-                title="mean squared cosine",
+                title="mean cosine²",
                 scale=alt.Scale(scheme=SEQUENTIAL, domain=[0, top]),
                 legend=bar_legend(format=".3f"),
             ),

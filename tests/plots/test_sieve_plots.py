@@ -155,7 +155,7 @@ def test_sieve_depth():
 def test_sieve_oracles():
     got = plots.frame(CHARTS["sieve_oracles"]())
     lines = {name: rows.set_index("q")["auc"].to_dict() for name, rows in got.groupby("line")}
-    assert lines == {"primes up to q": DEPTH.oracles, "also by the base's": DEPTH.oracles_and_base}
+    assert lines == {"primes up to q": DEPTH.oracles, "primes up to q and of the base": DEPTH.oracles_and_base}
     assert set(got["network"]) == {DEPTH.roc_auc}
 
 

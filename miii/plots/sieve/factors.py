@@ -55,7 +55,7 @@ def sieve_oracles(values: Depth) -> Chart:
 
     Trial division has two lines; one also divides by the base's primes, which the last digit reveals.
     """
-    lines = {"also by the base's": values.oracles_and_base, "primes up to q": values.oracles}
+    lines = {"primes up to q and of the base": values.oracles_and_base, "primes up to q": values.oracles}
     frame = pd.DataFrame(
         [{"q": q, "auc": auc, "line": name} for name, found in lines.items() for q, auc in found.items()],
         columns=["q", "auc", "line"],

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 
 from miii.analysis.sieve import Lattice
-from miii.plots.style import DIVERGING, FLUID, MAIN, MUTED, Chart, top_legend
+from miii.plots.style import DIVERGING, FLUID, MAIN, MUTED, Chart
 
 TRAINED, UNSEEN = "in training", "not in training"
 
@@ -40,7 +40,7 @@ def lattice(values: Lattice) -> Chart:
             .properties(title=title)
         )
     frame["x"], frame["y"] = values.counts[:, 1] - values.counts[:, 2], values.counts[:, 0]
-    gray = {"symbolFillColor": MUTED, "symbolStrokeColor": MUTED}
+    below = alt.Legend(orient="bottom", title=None, columns=1, symbolFillColor=MUTED, symbolStrokeColor=MUTED)
     reach = float(frame["from_midpoint"][values.trained].abs().max())
     return (
         alt.Chart(frame)
@@ -62,12 +62,8 @@ def lattice(values: Lattice) -> Chart:
                 title="evidence for prime",
                 scale=alt.Scale(scheme=DIVERGING, domain=[-reach, reach], clamp=True),
             ),
-            shape=alt.Shape(
-                "kind:N", scale=alt.Scale(domain=list(kinds), range=["square", "circle"]), legend=top_legend(**gray)
-            ),
-            size=alt.Size(
-                "seen:N", scale=alt.Scale(domain=[TRAINED, UNSEEN], range=[320, 70]), legend=top_legend(**gray)
-            ),
+            shape=alt.Shape("kind:N", scale=alt.Scale(domain=list(kinds), range=["square", "circle"]), legend=below),
+            size=alt.Size("seen:N", scale=alt.Scale(domain=[TRAINED, UNSEEN], range=[320, 70]), legend=below),
             tooltip=tooltip,
         )
         .properties(title=title, height=330, autosize=FLUID)

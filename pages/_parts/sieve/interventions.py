@@ -7,6 +7,7 @@ import streamlit as st
 import miii
 from miii import analysis, plots
 from miii.analysis.sieve import CROSSES, EXPLAINED, KEEPS, LEAST, Crossing, Interval
+from miii.errors import join_names
 from miii.plots.style import Chart
 from miii.runs import Run
 from miii.runs.read import finite
@@ -51,10 +52,10 @@ def section(run: Run, step: int, q: int, seen: tuple[int, ...], things: str = "i
         f"""
 We change only the sum. **Interchange** swaps in another example's coordinates in the {max(1, q - 1)} direction{"s" if q > 2 else ""} that separate{"" if q > 2 else "s"}
 residues modulo {q}; **steering** adds the difference between two {"digits" if digits else "residues"}' contributions. An example **crosses** if its
-evidence passes the midpoint between the medians of the two classes. Controls: the same changes within a class, and interchanging
+evidence, the difference of its logits, passes the midpoint between the medians of the two classes. Controls: the same changes within a class, and interchanging
 everything *but* these directions.
 """
-        + (f"Multiples of {' or '.join(map(str, others))} are left out." if others else "")
+        + (f"Multiples of {join_names(list(map(str, others)))} are left out." if others else "")
     )
     with st.spinner("Intervening …", show_time=True):
         addition = added(run.name, step, q, seen)
@@ -120,7 +121,7 @@ everything *but* these directions.
         + (
             ""
             if swapped is None
-            else f"{percent(swapped.accuracy)} cross after interchange (control {percent(swapped.control)}; everything else "
+            else f"{percent(swapped.accuracy)} cross after interchange (control {percent(swapped.control)}; all else "
             f"{percent(swapped.rest)}; {swapped.pairs:,} {things}), "
         )
         + f"{percent(addition.steering.accuracy)} cross after steering (control {percent(addition.steering.control)}; "
@@ -207,6 +208,8 @@ def verdict(
         [
             {
                 "q": each.q,
+                "sums residues": each.adds,
+                "generalizes": each.generalizes,
                 "explained": finite(each.variance_explained),
                 "by chance": finite(each.explained.chance),
                 "interchange": each.interchange and finite(each.interchange.accuracy),
@@ -214,30 +217,28 @@ def verdict(
                 "everything else": each.interchange and finite(each.interchange.rest),
                 "steering": finite(each.steering.accuracy),
                 "steering control": finite(each.steering.control),
-                "sums residues": each.adds,
-                "generalizes": each.generalizes,
             }
             for each in found
         ],
         width="content",
         column_config={
-            name: st.column_config.NumberColumn(format="percent")
-            for name in (
-                "explained",
-                "by chance",
-                "interchange",
-                "interchange control",
-                "everything else",
-                "steering",
-                "steering control",
-            )
+            name: st.column_config.NumberColumn(label, format="percent")
+            for name, label in {
+                "explained": "explained",
+                "by chance": "by chance",
+                "interchange": "interchange",
+                "interchange control": "control",
+                "everything else": "all else",
+                "steering": "steering",
+                "steering control": "control",
+            }.items()
         },
         name="addition-by-modulus",
     )
     write.caption(
         f"**Sums residues**: residues explain at least {EXPLAINED:.0%} of the variance, at least {CROSSES:.0%} cross after interchange (if q is below the "
         f"base) and steering, and at most {KEEPS:.0%} in each control. **Adds digits**: it also generalizes to sums outside training; otherwise it "
-        "looks the total up."
+        "looks the total up." + (" **On lines**: see [below](#lines)." if any(each.adds for each in lines) else "")
     )
 
 

@@ -11,16 +11,17 @@ from pages._kit import write
 from pages._kit.cell import cell, shared
 from pages._parts.sieve.interventions import added, percent
 
-SHARES = (
-    "agreement",
-    "by chance",
-    "moves cross",
-    "control",
-    "residue follows",
-    "random move",
-    "others stay",
-    "a turn keeps",
-)
+#: Columns of shares, with what the page writes above them.
+SHARES = {
+    "agreement": "agreement",
+    "by chance": "chance",
+    "moves cross": "cross",
+    "control": "control",
+    "residue follows": "follow",
+    "random move": "random",
+    "others stay": "others stay",
+    "a turn keeps": "turn keeps",
+}
 
 
 @shared
@@ -53,6 +54,7 @@ residue in equal steps, up to whole turns of q steps. Moving a sum along it shou
         [
             {
                 "q": each.q,
+                "sums on lines": each.adds,
                 "block": each.layer,
                 "lines": len(each.lines),
                 "agreement": finite(each.agreement),
@@ -63,18 +65,17 @@ residue in equal steps, up to whole turns of q steps. Moving a sum along it shou
                 "random move": each.random,
                 "others stay": each.stays,
                 "a turn keeps": each.turn,
-                "sums on lines": each.adds,
             }
             for each in found
         ],
         width="content",
-        column_config={name: st.column_config.NumberColumn(format="percent") for name in SHARES},
+        column_config={name: st.column_config.NumberColumn(label, format="percent") for name, label in SHARES.items()},
         name="lines-by-modulus",
     )
     write.caption(
-        "Agreement: how close held-out sums lie to their residue's position; by chance, with residues permuted among digits. Residue follows: the "
-        "network predicts the new n mod q; others stay: its other residues do not change. A turn keeps: predicted residues that a whole turn "
-        "leaves unchanged."
+        "Agreement: how close held-out sums lie to their residue's position (chance: residues permuted among digits). Follow: the network predicts "
+        "the new n mod q (random: after a random move). Others stay: its other residues do not change. Turn keeps: residues that a whole turn leaves "
+        "unchanged."
     )
     for each in found:
         if each.adds and each.turn is not None:
@@ -82,9 +83,13 @@ residue in equal steps, up to whole turns of q steps. Moving a sum along it shou
                 f"Modulo {each.q}, the network sums residues on lines. If it added digits, a whole turn would change nothing; it changes "
                 f"{percent(1 - each.turn)} of predicted residues."
             )
-        if each.lines and not each.adds:
-            missed = "; ".join(condition.text for condition in each.conditions if not condition.holds)
-            write.text(f"Modulo {each.q}, moves along lines fall short on {missed}.")
+    short = [
+        f"modulo {each.q} on {'; '.join(condition.text for condition in each.conditions if not condition.holds)}"
+        for each in found
+        if each.lines and not each.adds
+    ]
+    if short:
+        write.text(f"It falls short {', '.join(short)}.")
     shown = next((each for each in found if each.q == q and each.lines), None)
     if shown is not None:
         cell(

@@ -230,7 +230,7 @@ def summary(found: list[dict[str, Any]]) -> str:
     bases = sorted({each["base"] for each in found})
     of = {base: [each["predicted"]["equal"] for each in found if each["base"] == base] for base in bases}
     differ = [str(base) for base, exact in of.items() if 2 * sum(exact) <= len(exact)]
-    where = f"; it differs in {', '.join(differ)}" if differ else ""
+    where = f"; they differ in {', '.join(differ)}" if differ else ""
     seeds = sorted({len(exact) for exact in of.values()})
     beyond = {
         base: {k for each in found if each["base"] == base for k in {*each["learned"]} - {*each["theory"]}}
@@ -240,8 +240,8 @@ def summary(found: list[dict[str, Any]]) -> str:
     return (
         f"lists are as predicted in **{len(bases) - len(differ)} of {len(bases)} bases**, in most of {' or '.join(map(str, seeds))} seeds{where}; "
         f"**{between} of {len(found)}** are in the predicted order, {equal} of them exact. On unlearned gcds, the list explains {new:.1%} of the pairs "
-        f"(median; random lists: {chance:.1%}), and least in base {worst['base']}: {worst['follows_new']:.1%}, where leading digits decide "
-        f"{worst['swap']['leading']:.1%}. Other divisors: **{others or 'none'}**."
+        f"(median; random lists: {chance:.1%}), and least in base {worst['base']}: {worst['follows_new']:.1%} (leading digits decide "
+        f"{worst['swap']['leading']:.1%}). Divisors that are no products of the base's primes: **{others or 'none'}**."
     )
 
 

@@ -31,7 +31,7 @@ def evidence_by_letter(name: str, step: int, string: str) -> Chart:
 
 def page(run: Run, task: MIU, step: int) -> None:
     """Follow one string, letter by letter."""
-    write.text("A string is a theorem of the MIU puzzle unless 3 divides its number of I's. Does the network say so?")
+    write.text("A string is a theorem of the MIU puzzle unless 3 divides its number of I's. Does the network agree?")
     example = EXAMPLE[: 1 + task.longest_test]
     if st.session_state.get("string", st.query_params.get("string")) in (None, "", EXAMPLE):
         st.session_state["string"] = example  # not a widget default, because the button also sets it

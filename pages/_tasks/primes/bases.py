@@ -93,7 +93,7 @@ def section() -> None:
         name="rules-by-traits",
     )
     write.caption(
-        "Logistic regressions on logarithms, tested on unused bases. Order: of the base modulo q. Always answering “not seen” is right for "
+        "Logistic regressions on logarithms of these numbers, tested on unused bases. Order: of the base modulo q. Always answering “not seen” is right for "
         f"{float((~held_out['seen']).mean()):.1%}."
     )
 

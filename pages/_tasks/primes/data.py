@@ -33,7 +33,7 @@ $$
 \\sum_i d_i\\, b^i \\equiv 0 \\pmod q,
 $$
 
-so recognizing primes takes **addition modulo every** $q$.
+so recognizing primes takes **addition modulo every prime**.
 """
 
 

@@ -51,7 +51,7 @@ def depth_of_sieve(run: Run, step: int, depth: analysis.sieve.Depth) -> None:
         if seen
         else "It separates primes from the multiples of **no prime** beyond the base's"
     )
-    failed = f"; the first that it misses is {first.q} (AUC {first.auc:.3f})" if first else ""
+    failed = f"; the first prime it misses is {first.q} (AUC {first.auc:.3f})" if first else ""
     write.text(
         f"{passed}{failed}. The AUC is the probability that a prime scores above a composite with **smallest** prime factor $q$; 0.5 is chance. "
         f"The **sieve depth** is the largest $q$ up to which every AUC is at least {LEAST}, at the lower end of its 95% interval."
@@ -91,8 +91,7 @@ def depth_of_sieve(run: Run, step: int, depth: analysis.sieve.Depth) -> None:
     )
     write.caption(
         f"{depth.primes:,} held-out primes, {depth.composites:,} held-out composites; always answering “composite” scores "
-        f"{depth.composites / (depth.primes + depth.composites):.1%}. Right: trial division by the base's primes and all up to q. Intervals are over "
-        "integers, not seeds."
+        f"{depth.composites / (depth.primes + depth.composites):.1%}. Intervals are over integers, not seeds."
     )
     by_length(lengths)
 

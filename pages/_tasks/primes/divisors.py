@@ -80,8 +80,8 @@ def section(
         name="suspects",
     )
     write.caption(
-        f"Median drops, in logits. AUC: the drops of multiples against the others'. q counts as detected if it is at least {LEAST} and the drop "
-        "closer to a multiple's. For large q, coordinates hold nearly the whole sum, so evidence may drop anyway."
+        f"Median drops, in logits. AUC: the drops of multiples against the others'. q counts as detected if the AUC is at least {LEAST} and the "
+        "drop closer to a multiple's. For large q, coordinates hold nearly the whole sum, so evidence may drop anyway."
     )
     _walk(run, step, n, measured, suspected)
 
@@ -166,7 +166,7 @@ def _walk(run: Run, step: int, n: int, measured: list[DivisorTest], suspected: l
         n=n,
         width="content",
         alt=f"The sum of {n} after each digit in the plane of residues modulo {q}, with {len(shown.residues)} held-out integers.",
-        caption=f"Line: this integer's sum, digit by digit. Dots: {len(shown.residues)} held-out integers coprime to the base. "
+        caption=f"Line: this integer's sum, digit by digit. Dots: {len(shown.residues):,} held-out integers coprime to the base. "
         f"{n} mod {q} is {n % q}. "
         + (
             "If the network sums residues, each island has one color."

@@ -121,7 +121,7 @@ def _take_wrong(name: str, step: int) -> None:
 def _side(built: Task, task: Primes, n: int) -> str:
     """Write whether the task contains n, and in which split."""
     if not task.low <= n <= task.high:
-        return "It is outside the task's range."
+        return f"It is outside the task's range, {task.low:,} to {task.high:,}."
     where = (built.facts["n"] == n).nonzero()[:, 0].tolist()
     if not where:
         return "It is not in the task's data."

@@ -67,7 +67,7 @@ def page(run: Run, task: Primes, step_of: Callable[[Run], int]) -> None:
     write.text(
         rf"""
 Attention sums one vector per place. If the network sums residues modulo $q$, digits with the same **residue**,
-digit · ${task.base}^\mathrm{{place}} \bmod q$, contribute the same vector.
+${{\text{{digit}} \cdot {task.base}^\text{{place}} \bmod q}}$, contribute the same vector.
 """
     )
     q = choose_modulus(moduli, seen)
@@ -159,9 +159,7 @@ def who_adds(run: Run, step: int, q: int) -> None:
     )
     shares = ", ".join(f"head {h} {round(share, 2) + 0.0:.0%}" for h, share in enumerate(most.tolist()))
     received = " to ".join(dict.fromkeys(f"{share:.0%}" for share in (evenness.sum(1).min(), evenness.sum(1).max())))
-    write.caption(
-        f"Digits get {received} of each head's attention. Right: shares in the residues' contributions, over all places {shares}."
-    )
+    write.caption(f"Digits get {received} of each head's attention. Contributions over all places: {shares}.")
 
 
 def try_a_number(run: Run, task: Primes, step: int, q: int, found: analysis.sieve.Depth) -> None:

@@ -120,7 +120,8 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
     write.text(
         """
 Syrkis's preprint reports that **active** frequencies rise, then fall. In its text, they exceed the mean power of their step by two standard
-deviations; in its code, the smoothed, normalized mean over all steps by one. The peak must be twice the first and last count.
+deviations; in its code, the smoothed, normalized mean over all steps by one. We ask whether the peak is at least twice the first
+and the last count.
 """
     )
     count = len(run.steps)
