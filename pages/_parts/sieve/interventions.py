@@ -105,7 +105,7 @@ everything *but* these directions.
             seen=seen,
             change=change or "interchange",
             width="content",
-            alt=f"Distributions of the evidence before and after the intervention, modulo {q}.",
+            alt=f"Evidence before and after the intervention, modulo {q}.",
             caption=f"Dashed: the midpoint. We change the {percent(crossing.before)} of {things} on its correct side.",
         )
     else:
@@ -116,7 +116,7 @@ everything *but* these directions.
         step=step,
         q=q,
         seen=seen,
-        alt="Interchange and steering as bars, each beside its controls.",
+        alt="Shares that cross, and controls.",
         caption=f"Modulo {q}, "
         + (
             ""
@@ -137,8 +137,8 @@ def totals(run: Run, step: int, q: int, seen: tuple[int, ...]) -> None:
     trained = int(found.lattice.trained.sum())
     write.text(
         f"""
-A sum of residues depends only on how many digits have each residue. Training contains {trained} such **count vectors** modulo {q}. A
-network that looks them up fails on others; one that adds does not. We move sums of test integers to each count vector, one point each.
+A sum of residues depends only on how many digits have each residue. Training contains {trained} such **count vectors** modulo {q}. We
+move sums of test integers to these and to others, one point each.
 """
     )
     cell(

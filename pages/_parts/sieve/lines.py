@@ -98,7 +98,7 @@ residue in equal steps, up to whole turns of q steps. Moving a sum along it shou
             step=step,
             seen=seen,
             q=q,
-            alt=f"One dot for each digit at each place: its residue and its steps along the line of {q}.",
+            alt=f"Residue of each digit, and its steps along the line of {q}.",
             caption=f"Dots lie at whole steps, {q} apart within a residue. Agreement {percent(shown.agreement)}, by chance {percent(shown.chance)}.",
         )
     return found

@@ -38,9 +38,9 @@ def page(run: Run, task: GCD, step: int) -> None:
         f"{a:,} and {b:,} become `{shown}`, {task.width} digits each in base {task.base}. Each **token** and each position has a vector of "
         f"{run.config.model.d_model} numbers."
     )
-    links.to("data", "Data: the pairs and their split", ":material/arrow_forward:")
+    links.to("data", "Data: all pairs", ":material/arrow_forward:")
     steps.where(run, step, shown)
-    links.to("attention", "Attention: all positions, and the mean", ":material/arrow_forward:")
+    links.to("attention", "Attention: all positions", ":material/arrow_forward:")
     name = names[said.answer]
     steps.neurons(run, step, shown, built.name, said.answer, None, f"the logit of {name} above the mean")
     write.header("4 · Logits", anchor="says")
@@ -51,7 +51,7 @@ def page(run: Run, task: GCD, step: int) -> None:
         + (f"The largest learned divisor of both is **{rule}**." if rule else "No divisor is learned at this step.")
     )
     steps.logits(run, step, shown, built.name, truth - 1, names)
-    links.to("sieve", "Sieve: the list of learned divisors", ":material/arrow_forward:")
+    links.to("sieve", "Sieve: learned divisors", ":material/arrow_forward:")
 
 
 def _take(high: int) -> None:

@@ -138,7 +138,7 @@ def explained(run: Run, step: int, found: analysis.sieve.Divisors) -> None:
         gcd_answers,
         name=run.name,
         step=step,
-        alt="The most common answer by gcd, and the largest learned divisor of each gcd.",
+        alt="Most common answer and largest learned divisor, by gcd.",
         caption=f"Rings: the list's prediction. On unlearned gcds it explains {share(found.follows_new)} of the pairs; random lists of equal "
         f"length explain {share(found.follows_random)}.",
     )
@@ -176,7 +176,7 @@ def decided(run: Run, step: int, found: analysis.sieve.Divisors, task: GCD) -> N
         digit_swaps,
         name=run.name,
         step=step,
-        alt="Bars of the answers after swapping last digits, and leading digits.",
+        alt="Answers after swapping last or leading digits.",
         caption=f"With another pair's last {digits}, {share(swap.last)} of {swap.pairs:,} pairs are answered as that pair; with its leading "
         f"digits, {share(swap.leading)}. The list predicts {share(swap.follows)} of the new answers.",
     )
@@ -215,7 +215,7 @@ def bases() -> None:
     cell(
         divisors_by_base,
         stamp=(miii.runs.homes()[1] / RUNS).stat().st_mtime_ns,
-        alt="Share of seeds that learned each divisor, by base, for uniform and for log-uniform operands.",
+        alt="Share of seeds that learned each divisor, by base.",
         caption="Divisors that no run learned are left out.",
     )
     with st.expander("Every base"):

@@ -77,9 +77,9 @@ def page(run: Run, task: MIU, step: int) -> None:
     write.text(
         f"`{shown}`: the letters are at random positions, as in training, and the answer is read at “?”.{longer}"
     )
-    links.to("data", "Data: the strings and their split", ":material/arrow_forward:")
+    links.to("data", "Data: all strings", ":material/arrow_forward:")
     steps.where(run, step, shown)
-    links.to("attention", "Attention: the mean over strings", ":material/arrow_forward:")
+    links.to("attention", "Attention: all strings", ":material/arrow_forward:")
     what = "the evidence"
     steps.neurons(run, step, shown, built.name, 1, 0, what)
     write.header("4 · Logits", anchor="says")
@@ -104,7 +104,7 @@ def page(run: Run, task: MIU, step: int) -> None:
         alt=f"Evidence for theorem after each of {len(by_letter)} letters.",
         caption=f"{right} of {len(by_letter)} predictions are correct: theorem above the dashed line. Final evidence {logit(by_letter[-1])}.",
     )
-    links.to("sieve", "Sieve: does it count modulo 3 on all strings?", ":material/arrow_forward:")
+    links.to("sieve", "Sieve: all strings", ":material/arrow_forward:")
 
 
 def _take(longest: int) -> None:

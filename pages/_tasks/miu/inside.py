@@ -16,8 +16,8 @@ from pages._parts.sieve import interventions, probes
 from pages._tasks.miu.measures import AS_LONG, LONGER
 
 ABOUT = """
-A string is a theorem of the MIU system unless 3 divides its number of I's. A network that has learned this rule **counts
-modulo 3**, wherever the I's stand and however long the string is.
+A string is a theorem of the MIU system unless 3 divides its number of I's. A network that has learned this **counts modulo 3**,
+at any position and length.
 """
 
 
@@ -91,8 +91,8 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
         evidence_by_count,
         name=run.name,
         step=step,
-        alt="Evidence for theorem by number of I's: median and middle half.",
-        caption="Counting modulo 3 shows as a wave of period 3 at any count. Median and middle half of held-out strings.",
+        alt="Evidence by number of I's.",
+        caption="Counting modulo 3 shows as a wave of period 3. Median and middle half of held-out strings.",
     )
 
     write.header("Interventions and verdict", anchor="apart")

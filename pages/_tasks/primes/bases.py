@@ -60,7 +60,7 @@ def section() -> None:
     cell(
         auc_by_base,
         stamp=stamp,
-        alt="AUC of primes against composites, by base and smallest factor.",
+        alt="AUC by base and smallest factor.",
         caption=f"{summary(table)} Factors of the base have no cell.",
     )
     write.text(
@@ -93,7 +93,7 @@ def section() -> None:
         name="rules-by-traits",
     )
     write.caption(
-        "Logistic regressions on logarithms of these numbers, tested on unused bases. Order: of the base modulo q. Always answering “not seen” is right for "
+        "Logistic regressions, tested on unused bases. Order: of the base modulo q. Always answering “not seen” is right for "
         f"{float((~held_out['seen']).mean()):.1%}."
     )
 

@@ -213,7 +213,7 @@ def table_1() -> None:
     """Show Table 1 of the draft paper: the printed rows, and any other."""
     write.header("Table 1 of the draft", anchor="table-1")
     write.text(
-        "Each row has four integers, ending in 1, 3, 7 and 9, and whether each is irreducible. The draft prints the first and last two rows:"
+        "Four integers ending in 1, 3, 7 and 9, and whether each is irreducible. The draft prints the first and last two rows:"
     )
     rows = table_of_the_paper()
     write.table(rows.iloc[[0, 1, -2, -1]], width=560, name="table-1")

@@ -87,7 +87,7 @@ def depth_of_sieve(run: Run, step: int, depth: analysis.sieve.Depth) -> None:
         sieve_depth,
         name=run.name,
         step=step,
-        alt="AUC of primes against composites by smallest prime factor, beside trial division.",
+        alt="AUC by smallest prime factor, beside trial division.",
     )
     write.caption(
         f"{depth.primes:,} held-out primes, {depth.composites:,} held-out composites; always answering “composite” scores "

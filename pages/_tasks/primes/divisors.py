@@ -80,8 +80,8 @@ def section(
         name="suspects",
     )
     write.caption(
-        f"Median drops, in logits. AUC: the drops of multiples against the others'. q counts as detected if the AUC is at least {LEAST} and the "
-        "drop closer to a multiple's. For large q, coordinates hold nearly the whole sum, so evidence may drop anyway."
+        f"Median drops, in logits. AUC: multiples against others. q is detected if the AUC is at least {LEAST} and the "
+        "drop closer to a multiple's. For large q, evidence may drop anyway: the coordinates hold nearly the whole sum."
     )
     _walk(run, step, n, measured, suspected)
 
@@ -174,4 +174,4 @@ def _walk(run: Run, step: int, n: int, measured: list[DivisorTest], suspected: l
             else "Two of several directions are shown."
         ),
     )
-    links.to("sieve", "Sieve: each digit's contribution, over all integers", ":material/arrow_forward:", n=n, modulus=q)
+    links.to("sieve", "Sieve: all integers", ":material/arrow_forward:", n=n, modulus=q)

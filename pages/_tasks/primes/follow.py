@@ -60,9 +60,9 @@ def page(run: Run, task: Primes, step: int) -> None:
         f"`{shown}`: {task.width} digits in base {task.base}, and “?”, where the answer is read. {_side(built, task, n)} Each **token** and each "
         f"position has a vector of {run.config.model.d_model} numbers."
     )
-    links.to("data", "Data: the integers and their split", ":material/arrow_forward:")
+    links.to("data", "Data: all integers", ":material/arrow_forward:")
     steps.where(run, step, shown)
-    links.to("attention", "Attention: all positions, and the mean", ":material/arrow_forward:", n=n)
+    links.to("attention", "Attention: all positions", ":material/arrow_forward:", n=n)
     steps.neurons(run, step, shown, built.name, 1, 0, "the evidence")
     write.header("4 · Logits", anchor="says")
     write.text(
@@ -76,12 +76,12 @@ def page(run: Run, task: Primes, step: int) -> None:
         step=step,
         shown=shown,
         n=n,
-        alt=f"Evidence of held-out integers by kind, with lines at {n} and at the threshold.",
+        alt=f"Evidence of held-out integers by kind, and of {n}.",
         caption=f"Evidence of {n}: {logit(evidence)}; threshold {logit(others.threshold)}"
         + "".join(f"; median of held-out primes {logit(median)}" for median in of_primes)
         + ". Bars: middle half; lines: 5% to 95%. Kinds that overlap with primes are not separated.",
     )
-    links.to("sieve", "Sieve: how well it separates them", ":material/arrow_forward:", n=n)
+    links.to("sieve", "Sieve: all integers", ":material/arrow_forward:", n=n)
     divisors.section(run, task, step, n, found, others)
 
 

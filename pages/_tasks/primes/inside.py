@@ -113,7 +113,7 @@ def what_digits_add(run: Run, config: Primes, step: int, q: int) -> None:
         step=step,
         q=q,
         width="content",
-        alt=f"One panel per place, one dot per digit, colored by digit times {config.base}^place modulo {q}.",
+        alt=f"One panel per place, one dot per digit, colored by residue modulo {q}.",
         caption=f"Mean contributions, in the two directions where residues modulo {q} differ most: {percent(plane.share, 0)} of the variance "
         f"({percent(plane.first, 0)} in the first).",
     )

@@ -16,8 +16,8 @@ from pages._tasks.view import Curve, Measure, Preset, Row, Story, TaskView, area
 STORY = Story(
     "Watch a network learn to sieve",
     r"""
-A small transformer sees the digits of an integer and learns whether it is prime. The last digit reveals multiples of 2 and 5;
-multiples of 3 show only in **the sum of all digits**. Press Start, and watch when the network separates them from primes.
+A small transformer sees the digits of an integer and learns whether it is prime. Press Start, and watch when it separates primes
+from multiples of 3, which show only in **the sum of all digits**.
 """,
 )
 

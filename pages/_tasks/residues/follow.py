@@ -52,9 +52,9 @@ def page(run: Run, task: Residues, step: int) -> None:
         f"{n:,} = {n % p} + {p} · {n // p} becomes `{shown}`, two digits in base {p} ({side} split). Each **token** and each position has a vector "
         f"of {run.config.model.d_model} numbers."
     )
-    links.to("data", "Data: every number and its split", ":material/arrow_forward:")
+    links.to("data", "Data: all numbers", ":material/arrow_forward:")
     steps.where(run, step, shown)
-    links.to("attention", "Attention: all positions, and the mean", ":material/arrow_forward:", n=n)
+    links.to("attention", "Attention: all positions", ":material/arrow_forward:", n=n)
     said = answers[target]
     steps.neurons(
         run, step, shown, target, said.answer, None, f"the logit of {said.answer} for {target}, above the mean"
@@ -66,7 +66,7 @@ def page(run: Run, task: Residues, step: int) -> None:
     if task.control != "digits":
         _divisors(n, answers)
     steps.frequencies(run, step, shown, target, "the correct answer")
-    links.to("sieve", "Sieve: accuracy over all numbers", ":material/arrow_forward:")
+    links.to("sieve", "Sieve: all numbers", ":material/arrow_forward:")
 
 
 def _take(last: int) -> None:

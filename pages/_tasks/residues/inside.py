@@ -120,8 +120,7 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
     write.text(
         """
 Syrkis's preprint reports that **active** frequencies rise, then fall. In its text, they exceed the mean power of their step by two standard
-deviations; in its code, the smoothed, normalized mean over all steps by one. We ask whether the peak is at least twice the first
-and the last count.
+deviations; in its code, the smoothed, normalized mean over all steps by one. Is the peak at least twice the first and the last count?
 """
     )
     count = len(run.steps)
@@ -132,7 +131,7 @@ and the last count.
                 active_frequencies,
                 name=run.name,
                 stamp=count,
-                alt="Active frequencies by snapshot under both rules, and the power of each frequency.",
+                alt="Active frequencies and power, by snapshot.",
             )
         write.caption(f"{counted_by_rule(active)}.")
 
