@@ -23,7 +23,7 @@ LETTERS = 40  # of a string to derive
 INTRO = """
 In Hofstadter's puzzle, we start from **MI** and apply four rules in any order:
 
-| | | |
+| rule | change | in words |
 |---|---|---|
 | I | xI → xIU | append U after a final I |
 | II | Mx → Mxx | double everything after M |
