@@ -154,10 +154,16 @@ def _widget(element: Any) -> tuple[str, str, str, str | None, Any]:
 def _drawn(chart: Any) -> Drawn:
     proto = chart.proto
     sent = {dataset.name: bytes(dataset.data.data) for dataset in proto.datasets}
-    title = json.loads(proto.spec).get("title", "")
-    if not isinstance(title, str):  # wrapped where it is narrow
-        title = ast.literal_eval(title["text"]["expr"].rpartition(" : ")[2])
-    return Drawn(chart.key, title, proto.spec, proto.alt, sent)
+    return Drawn(chart.key, title_of(json.loads(proto.spec)), proto.spec, proto.alt, sent)
+
+
+def title_of(spec: dict[str, Any]) -> str:
+    """The title of a chart's specification, in one line."""
+    title = spec.get("title", "")
+    if isinstance(title, str):
+        return title
+    line: str = ast.literal_eval(title["text"]["expr"].rpartition(" : ")[2])  # wrapped where it is narrow
+    return line
 
 
 def run_cell(code: str) -> Any:

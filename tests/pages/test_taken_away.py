@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
-from shown import app, run_cell, shown
+from shown import app, run_cell, shown, title_of
 
 import miii
 from miii import plots
@@ -136,7 +136,7 @@ def test_both_files_hold_the_whole_page(visit, gives, page):
         assert not isinstance(note, Text) or note.markdown.strip() in prose
     article = gives(at, "share-Article")
     charts = re.findall(r'<script type="application/json">(.*?)</script>', article, re.DOTALL)
-    assert sorted(json.loads(chart)["title"] for chart in charts) == sorted(view.drawn)
+    assert sorted(title_of(json.loads(chart)) for chart in charts) == sorted(view.drawn)
     assert len(view.figures) == article.count("<summary>Code</summary>") <= len(charts)
 
 

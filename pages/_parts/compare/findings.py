@@ -92,7 +92,7 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
     lines = [
         f"**{len(grokked)} of {len(summary)}** architectures {learns(summary)} with all {seeds} seeds"
         + (f", {_extremes(grokked)}." if len(grokked) else "."),
-        f"Only some seeds do: {join_names(list(some['architecture']))}. None do: {join_names(list(never['architecture']))}.",
+        f"Only some seeds do: {join_names(list(some['architecture']))}. No seed does: {join_names(list(never['architecture']))}.",
         f"**The same algorithm?** {len(alike)} of the {len(grokked)} get the verdict *{what}* with every seed"
         + (f": {join_names(list(alike['architecture']))}." if len(alike) else ".")
         + _margins(primes, grokked[grokked[ADDS] < grokked["seeds"]])

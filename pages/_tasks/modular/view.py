@@ -32,7 +32,7 @@ only memorizes others; a larger training share helps.
 MEASURED = {
     "sub": "Nine of seeds 0 to 9 grok.",
     "mul": "Seeds 0 to 4 grok by step 220.",
-    "div": "Seed 0 groks.",
+    "div": "Seeds 0 to 4 grok, and seed 0 alone gets the verdict.",
     "quadratic": "Seed 0 memorizes: 64.3% test accuracy, 80.5% with 85% of the pairs.",
     "expr": "Of a*b + 3*a, seeds 0 to 4 grok.",
 }
