@@ -203,11 +203,12 @@ def button(page: Any, name: str, **state: bool) -> Any:
 
 def _link(page: Any, name: str) -> Any:
     """Return the link to a page; open sections until it shows."""
-    link = page.get_by_test_id(LINK).filter(has_text=re.compile(rf"\b{name}$"))
+    link = page.get_by_test_id(LINK).filter(has_text=re.compile(f"{name}$"))
+    page.get_by_test_id(SECTION).first.wait_for(timeout=TIMEOUT)
     for section in page.get_by_test_id(SECTION).all():
         if link.count():
             break
         section.click(timeout=TIMEOUT)
-        page.wait_for_timeout(200)
+        page.wait_for_timeout(500)
     link.wait_for(timeout=TIMEOUT)
     return link
