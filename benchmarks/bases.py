@@ -84,7 +84,8 @@ def run(seeds: int = SEEDS, place: Path = PLACE) -> Result:
     """Train and measure the missing runs; return what the rule and its controls predict."""
     found = sieve.load_runs(place) if place.exists() else []
     for each in found:
-        each.setdefault("correlations", correlations(each["base"], each["factors"]))
+        if "correlations" not in each:
+            each["correlations"] = correlations(each["base"], each["factors"])
     write_lines(place, found)
     known = {(each["base"], each["seed"]) for each in found}
     for base, seed in jobs(seeds, found):

@@ -15,10 +15,10 @@ from miii.model.transformer import Transformer
 from miii.tasks.modular import prompts
 
 PAIRS: Final = 512  #: pairs on which candidates are compared
-MANY: Final = 8  #: candidates that are all compared on these pairs ...
-SCREEN: Final = 96  #: ... if there are more, those of each activation that answer most of so many ...
-KEPT: Final = 4  #: ... and how many of each activation
-BEHIND: Final = 0.25  #: accuracy on the first pairs by which a candidate may be behind the best
+MANY: Final = 8  #: above this number, candidates are screened on fewer pairs first
+SCREEN: Final = 96  #: pairs of the screening
+KEPT: Final = 4  #: most candidates of each activation that pass it
+BEHIND: Final = 0.25  #: most accuracy that they may lack to the best of all
 WORK: Final = 2_000_000_000  #: fewer pairs if the network has many weights: multiply-adds of a comparison
 TIE: Final = 0.003  #: difference in accuracy on these pairs that decides nothing
 CLEAR: Final = 0.1  #: difference in margin that decides
