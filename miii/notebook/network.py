@@ -78,7 +78,7 @@ def _planes(model: Transformer, task: Task) -> dict[str, Any] | None:
     try:
         logits = grid.logits(model, task)
         choice = keys.choose(logits, task)
-    except InputError:  # operands with tokens of their own, or logits that are not finite
+    except InputError:  # logits that are not finite
         return None
     if not choice.frequencies:
         return None

@@ -86,8 +86,9 @@ def known(model: Transformer, task: Task) -> Known:
 
 
 def operands(task: Task) -> tuple[Int[Tensor, " examples"], Int[Tensor, " examples"]]:
-    """Return a and b of every example."""
-    return modular.operands(task)
+    """Return a and b of every example, also if b has tokens of its own."""
+    a, b = modular.operands(task)
+    return a, b - task.d_vocab_out if b.min() >= task.d_vocab_out else b
 
 
 def logits(model: Transformer, task: Task) -> Float[Tensor, "examples d_vocab_out"]:

@@ -34,7 +34,7 @@ def example_of(task: Task, a: int, b: int) -> int:
     """Return the index of a pair's example; if the task leaves it out, say so and return the next one's."""
     p = task.d_vocab_out
     first, second = grid.operands(task)
-    pairs = first % p * p + second % p
+    pairs = first * p + second
     found = int((pairs >= a * p + b).nonzero()[:1].sum())  # the first if none follows
     if pairs[found] != a * p + b:
         other = divmod(int(pairs[found]), p)

@@ -82,4 +82,4 @@ def _choose(run: Run, step: int, p: int) -> int:
 def _take(examples: "range | list[int]", task: miii.Task) -> None:
     example = random.choice(examples)
     a, b = analysis.grid.operands(task)
-    st.session_state["a"], st.session_state["b"] = (int(each[example]) % task.d_vocab_out for each in (a, b))
+    st.session_state["a"], st.session_state["b"] = int(a[example]), int(b[example])

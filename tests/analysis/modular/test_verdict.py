@@ -234,6 +234,17 @@ def test_another_sum_than_the_task_s_is_named(waves):
 # ---- networks that do not ----
 
 
+def test_the_report_is_the_same_if_b_has_tokens_of_its_own(adder):
+    shared = adder(P, KEYS).requires_grad_(False)
+    separate = miii.Transformer(shared.config, 2 * P + 1, P, 3).requires_grad_(False)
+    separate.load_state_dict(shared.state_dict() | {"W_E": shared.W_E[[*range(P), *range(P + 1)]]})
+    for operation in ("add", "sub", "div"):
+        found = analyze(separate, task(operation, separate=True)).to_json()
+        wanted = analyze(shared, task(operation)).to_json()
+        del found["squared_weights"], wanted["squared_weights"]
+        assert found == wanted and found["computes"] == "a + b"
+
+
 def test_an_inseparable_task_is_none_for_that_reason():
     found = analyze(random_network(), task("quadratic"))
     assert found.verdict == "none"
