@@ -26,11 +26,13 @@ SUMS = {
     "relabeled": "a + b mod {p}, numbers renamed",
 }
 
-EASIER = {"p": 59, "train_fraction": 0.7}  #: fields of operations that memorize at the defaults of addition
-_SLOW: dict[str, Any] = {"optimizer": {"name": "adamw", "lr": 6e-3}, "steps": 1000}
-_SLOWER: dict[str, Any] = {"optimizer": {"name": "adamw", "lr": 3e-3, "weight_decay": 2.0}, "steps": 2000}
-#: The recipe ``fast`` of these operations, each by its measured rate: docs/LOG.md.
-HARD = {"sub": _SLOWER, "mul": _SLOWER, "div": _SLOWER, "quadratic": _SLOW, "expr": _SLOW}
+#: Operations that memorize at the defaults of addition, with easier fields. Where a and b play different parts, b has
+#: tokens of its own: with shared ones, networks grok later and lose waves of the difference (docs/LOG.md).
+EASIER: dict[str, dict[str, Any]] = {
+    operation: {"p": 59, "train_fraction": 0.7, "separate": separate}
+    for operation, separate in (("sub", True), ("mul", False), ("div", True), ("quadratic", False), ("expr", True))
+}
+SLOWER: dict[str, Any] = {"optimizer": {"name": "adamw", "lr": 6e-3}, "steps": 1000}  #: their recipe ``fast``
 
 Operation = Literal["add", "sub", "mul", "div", "quadratic", "shuffled", "relabeled", "expr"]
 
@@ -38,7 +40,7 @@ Operation = Literal["add", "sub", "mul", "div", "quadratic", "shuffled", "relabe
 class ModularAddition(TaskConfig):
     """All p^2 pairs as the tokens ``a b =``, or ``a b`` without ``equals``; the answer is predicted at the last.
 
-    With ``operator`` the prompt is ``a op b =``, as in Power et al.; the operation is token p, "=" is p + 1.
+    With ``operator`` the prompt is ``a op b =``, as in Power et al.; the operation's token comes before that of "=".
 
     ``div`` leaves out b = 0 and needs a prime p; an expression may leave out pairs by ``where``.
 
@@ -104,8 +106,8 @@ class ModularAddition(TaskConfig):
 
     @model_validator(mode="after")
     def _its_prompt(self) -> "ModularAddition":
-        if self.operator and (self.separate or not self.equals):
-            raise InputError("operator must be false without equals, and with separate tokens for b (got true).")
+        if self.operator and not self.equals:
+            raise InputError("operator must be false without equals (got true).")
         return self
 
     @model_validator(mode="after")
@@ -120,14 +122,12 @@ class ModularAddition(TaskConfig):
     @classmethod
     def names(cls) -> dict[str, dict[str, Any]]:
         """Return the operations; each is a separate task on the command line, some with easier defaults."""
-        return {
-            operation: {"operation": operation} | (EASIER if operation in HARD else {})
-            for operation in get_args(Operation)
-        }
+        return {operation: {"operation": operation} | EASIER.get(operation, {}) for operation in get_args(Operation)}
 
     def recipe_fields(self, name: str) -> dict[str, Any]:
         """Return the fields of a recipe; ``fast`` is slower for operations that are harder than addition."""
-        return super().recipe_fields(name) | (HARD.get(self.operation, {}) if name == "fast" else {})
+        slower = name == "fast" and self.operation in EASIER
+        return super().recipe_fields(name) | (SLOWER if slower else {})
 
     @property
     def task_name(self) -> str:

@@ -59,9 +59,10 @@ def test_a_token_of_the_operation_may_stand_between(one_sentence):
     assert [built.token_names[token] for token in built.tokens[5 * 7 + 3]] == ["5", "op", "3", "="]
     assert (built.d_vocab, built.n_ctx) == (task.sizes.d_vocab, task.sizes.n_ctx) == (9, 4)
     assert torch.equal(built.labels, plain.build().labels)
-    for wrong in ({"equals": False}, {"separate": True}):
-        with one_sentence("operator must be false"):
-            config(p=7, operator=True, **wrong)
+    own = config(p=7, operator=True, separate=True).build()
+    assert [own.token_names[token] for token in own.tokens[5 * 7 + 3]] == ["5", "op", "b3", "="]
+    with one_sentence("operator must be false"):
+        config(p=7, operator=True, equals=False)
 
 
 def test_the_split_has_the_size_it_says():

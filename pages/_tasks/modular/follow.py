@@ -27,7 +27,7 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     write.text("Follow two numbers through the network to its answer: the one with the largest score, or **logit**.")
     example = _choose(run, step, p)
     built = run.task()
-    a, b = (int(each[example]) % p for each in analysis.grid.operands(built))
+    a, b = (int(each[example]) for each in analysis.grid.operands(built))
     shown = " ".join(built.token_names[token] for token in built.tokens[example])
     truth = int(built.labels[example])
     found = steps.forward_pass(run.name, step, shown)

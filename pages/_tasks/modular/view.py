@@ -5,7 +5,7 @@ import streamlit as st
 from miii import ModularAddition
 from miii.errors import InputError
 from miii.expression import EXAMPLE, parse
-from miii.tasks.modular import EASIER, HARD
+from miii.tasks.modular import EASIER, SLOWER
 from pages._server.settings import LIMIT
 from pages._tasks.modular import attention, data, follow, pairs
 from pages._tasks.modular.inputs import type_expression
@@ -41,10 +41,10 @@ MEASURED = {
 def preset(name: str) -> Preset:
     """Show the formula input of the task ``expr``, and what the defaults of harder operations do not promise."""
     changes = {"expression": type_expression()} if name == "expr" else {}
-    if name in HARD:
+    if easier := EASIER.get(name):
         st.caption(
-            f"Harder than addition, so the defaults are p = {EASIER['p']}, {EASIER['train_fraction']:.0%} of the pairs and {HARD[name]['steps']:,} "
-            f"steps (recipe fast). {MEASURED[name]} Others may memorize."
+            f"Harder than addition, so the defaults are p = {easier['p']}, {easier['train_fraction']:.0%} of the pairs and {SLOWER['steps']:,} "
+            f"steps{' and b has tokens of its own' * easier['separate']}. {MEASURED[name]}"
         )
     return Preset(changes=changes)
 
