@@ -24,7 +24,8 @@ class Point:
 
     Attributes:
         train_loss, test_loss, train_accuracy, test_accuracy: None if the split is unknown.
-        gradient_symmetricity, gradient_symmetricity_error: mean over random triples, and its standard error.
+        gradient_symmetricity, gradient_symmetricity_error: mean over random triples, and its standard error. Both and
+            ``distance_irrelevance`` are None if a pair is missing.
         power: share of each frequency 1 .. p // 2 in the neurons, averaged over live neurons.
         embedding: the same in the embedding.
 
@@ -44,9 +45,9 @@ class Point:
     squared_weights: float
     gini_embedding: float
     gini_neuron_logit: float
-    gradient_symmetricity: float
-    gradient_symmetricity_error: float
-    distance_irrelevance: float
+    gradient_symmetricity: float | None
+    gradient_symmetricity_error: float | None
+    distance_irrelevance: float | None
     circularity: float
     neurons_single_frequency: float
     dead_neurons: int
@@ -71,12 +72,14 @@ def measure(
             them if they are one-to-one, and the losses on the pairs that have labels.
 
     Raises:
-        InputError: the task does not have all pairs of Z_p, or a frequency is not in 1 .. p // 2.
+        InputError: the task does not have pairs of Z_p, p is below 11, a frequency is not in 1 .. p // 2, or a pair is
+            missing and the relabelling is not one-to-one.
     """
-    grid.modulus(task)
+    grid.least_p(task)
     relabelled = relabelled or relabelling.natural(task)
     raw = grid.raw_logits(model, task)
-    logits, symmetricity = grid.center(raw), progress.gradient_symmetricity(model, task)
+    logits, complete = grid.center(raw), len(raw) == task.d_vocab_out**2
+    symmetricity = progress.gradient_symmetricity(model, task) if complete else None
     loss = progress.losses(
         relabelled.logits(logits),
         relabelled.labels(task.labels),
@@ -103,9 +106,9 @@ def measure(
         squared_weights=progress.squared_weights(model),
         gini_embedding=progress.gini(progress.component_norms(W_E)),
         gini_neuron_logit=progress.gini(progress.component_norms(W_L)),
-        gradient_symmetricity=symmetricity.value,
-        gradient_symmetricity_error=symmetricity.error,
-        distance_irrelevance=progress.distance_irrelevance(raw, task.labels),
+        gradient_symmetricity=symmetricity.value if symmetricity else None,
+        gradient_symmetricity_error=symmetricity.error if symmetricity else None,
+        distance_irrelevance=progress.distance_irrelevance(raw, task.labels) if complete else None,
         circularity=progress.circularity(W_E),
         neurons_single_frequency=of_neurons.single_frequency,
         dead_neurons=of_neurons.dead,

@@ -1,5 +1,7 @@
 """Checks for pages that need a run on modular arithmetic; each explains what is missing and stops the page."""
 
+from collections.abc import Callable
+
 from miii import ModularAddition
 from miii.analysis.modular import grid
 from miii.errors import InputError
@@ -23,9 +25,18 @@ def positions(task: ModularAddition) -> str:
 
 def all_pairs(run: Run, task: ModularAddition) -> int:
     """Return p, for a task with all pairs of Z_p."""
+    return _checked(run, task, grid.modulus)
+
+
+def some_pairs(run: Run, task: ModularAddition) -> int:
+    """Return p, for a task with pairs of Z_p, if p is neither too large for the app nor too small to have frequencies."""
+    return _checked(run, task, grid.least_p)
+
+
+def _checked(run: Run, task: ModularAddition, check: Callable[[Task], int]) -> int:
     small_enough(run, task)
     try:
-        return grid.modulus(run.task())
+        return check(run.task())
     except InputError as error:
         refuse(run, str(error))
 

@@ -9,7 +9,7 @@ import torch
 
 import miii
 from miii import metrics
-from miii.analysis.modular import fourier, grid, neurons, phases, progress, trajectory
+from miii.analysis.modular import fourier, grid, neurons, phases, progress, relabelling, trajectory
 from miii.analysis.oracles import planted
 
 P, KEYS = 11, (2, 4)
@@ -85,6 +85,20 @@ def test_unknown_split_has_no_train_or_test_measures(networks):
     assert frame[sides].isna().all(axis=None)
     assert frame.drop(columns=sides).notna().all(axis=None)
     assert phases.mark(frame) == ()
+
+
+def test_pairs_may_be_missing(networks):
+    task = miii.ModularAddition(p=P, operation="div", train_fraction=0.4).build()
+    (own, natural), _ = relabelling.candidates(task)
+    frame = trajectory.measure_all(networks, task, KEYS, (1, -1), own).frame()
+    assert frame[["gradient_symmetricity", "distance_irrelevance"]].isna().all(axis=None)
+    model = networks[-1][1]
+    right = grid.logits(model, task).argmax(1) == task.labels
+    assert frame["accuracy"].iloc[-1] == pytest.approx(right.double().mean().item())
+    described = neurons.describe(model, task, (1, -1), own)
+    assert frame["neurons_single_frequency"].iloc[-1] == described.single_frequency
+    with pytest.raises(miii.InputError, match="all p"):
+        trajectory.measure(model, task, KEYS, relabelled=natural)
 
 
 def test_one_network_in_memory_at_a_time(networks):
