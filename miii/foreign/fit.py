@@ -151,7 +151,8 @@ class Fit:
         for i in range(self.n_layers) if self.bare else ():
             weights |= {f"blocks.{i}.W_in": torch.zeros(d, 1), f"blocks.{i}.W_out": torch.zeros(1, d)}
             if settings.post:  # the norm of attention's sum is the last of a block
-                weights |= {f"blocks.{i}.ln2.{w}": weights.pop(f"blocks.{i}.ln1.{w}") for w in "wb"}
+                own = [w for w in "wb" if f"blocks.{i}.ln1.{w}" in weights]
+                weights |= {f"blocks.{i}.ln2.{w}": weights.pop(f"blocks.{i}.ln1.{w}") for w in own}
         if config.norm_kind != "none":
             blocks = [f"blocks.{i}.{ln}" for i in range(self.n_layers) for ln in ("ln1", "ln2")]
             for ln in (*blocks, *["ln_final"] * config.normed_last):
@@ -226,8 +227,6 @@ class Fit:
             sizes = {axis: size for axis, size in (("h", n_heads), ("s", 3)) if axis in named}
             value = einops.rearrange(value, f"{place.axes} -> {'s ' if stacked else ''}{axes}", **sizes)
             found[name] = (value[place.index] if stacked else value).contiguous()
-        for name in [n for n in found if self.bare and n.endswith("ln1.w")]:
-            found.setdefault(f"{name[:-1]}b", torch.zeros_like(found[name]))
         return found
 
     def _masks(self) -> bool | None:

@@ -17,8 +17,11 @@ MLP: Final = ("#.W_in", "#.b_in", "#.W_out", "#.b_out")
 OUTER: Final = ("W_E", "W_pos", "W_U")
 FEW: Final = 5  #: most positions of a table that can only be one of positions
 BLOCK: Final = r"(\w+\.)?(block|layer|encoder|decoder|transformer|transformer_block|encoder_layer)\."
+QUERY: Final = re.compile("(to_)?q(kv)?[._]|in_proj", re.IGNORECASE)
 NORM: Final = re.compile(r"(^|\.)(ln[^.]*|[^.]*norm[^.]*)\.", re.IGNORECASE)
 ATTENTION: Final = re.compile("att|mha|mhsa|qkv|in_proj", re.IGNORECASE)
+#: A block as a pair: attention, then the MLP, perhaps each as the ``fn`` of a norm, as in lucidrains' networks.
+PAIR: Final = re.compile(r"((?:\w+\.)?layers\.\d{1,3}\.)([01])\.(?:fn\.)?(.+)")
 FIRST_NORM: Final = re.compile(r"att|(^|_)sa(_|\.)|input|1|pre", re.IGNORECASE)
 
 
@@ -45,9 +48,13 @@ def numbered(layout: Layout, state: Mapping[str, Tensor]) -> Mapping[str, Tensor
     """Return the tensors with the names of blocks completed: ``block.ln1.w`` becomes ``blocks.0.ln1.w``.
 
     Parts of a ``Sequential`` are numbered alone: ``0.attn.W`` becomes ``blocks.0.attn.W``, and a vector and a matrix
-    after the blocks become ``ln_f`` and ``head``. Unchanged if a block has a number already.
+    after the blocks become ``ln_f`` and ``head``; of a pair, ``layers.0.0.to_qkv`` becomes ``layers.0.attn.to_qkv``.
+    Unchanged if a block has a number already.
     """
-    if not layout.loose or any(layout.layer_of(name) is not None for name in state):
+    if not layout.loose:
+        return state
+    state = _unpaired(state)
+    if any(layout.layer_of(name) is not None for name in state):
         return state
     if any(re.match(r"\d{1,3}\.", name) and ATTENTION.search(name) for name in state):
         return dict(_sequential(state))
@@ -63,6 +70,23 @@ def numbered(layout: Layout, state: Mapping[str, Tensor]) -> Mapping[str, Tensor
             known = []  # fc_out may be the last map of all
         found[whole if known and whole not in state else name] = value
     return found
+
+
+def _unpaired(state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Return the tensors with the parts of blocks named, if blocks are pairs; a vector first in an MLP is a norm."""
+    pairs = {name: match for name in state if (match := PAIR.fullmatch(name))}
+    if not any(match[2] == "0" and QUERY.match(match[3]) for match in pairs.values()):
+        return state
+
+    def named(name: str) -> str:
+        if (match := pairs.get(name)) is None:
+            return name
+        rest = match[3]
+        if rest.startswith("net.0.") and state.get(f"{name.rpartition('.')[0]}.weight", state[name]).ndim == 1:
+            rest = rest.replace("net.0", "norm")
+        return f"{match[1]}{('attn', 'mlp')[int(match[2])]}.{rest}"
+
+    return {named(name): value for name, value in state.items()}
 
 
 def _sequential(state: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:

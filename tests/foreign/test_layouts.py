@@ -255,7 +255,21 @@ def test_other_spellings_are_the_same_network(subtests):
     normed = [{f"head.{g}": head.norm(dim=1, keepdim=True), f"head.{v}": head * factors} for g, v in parts]
     gains = (("weight", "gamma"), ("bias", "beta"))
     older = renamed(state, *((f"{n}.{a}", f"{n}.{b}") for n in ("ln1", "ln2", "ln_f") for a, b in gains))
-    for spelling in (apart, whole | normed[0], whole | normed[1], older):
+    pairs = [
+        renamed(
+            state,
+            ("blocks.0.attn.in_proj_", f"layers.0.0.{inner}to_qkv."),
+            ("blocks.0.ln1", "layers.0.0.norm"),
+            ("blocks.0.attn.out_proj", f"layers.0.0.{inner}to_out.0"),
+            ("blocks.0.ln2", f"layers.0.1.{norm}"),
+            ("blocks.0.mlp.net.0", f"layers.0.1.{inner}net.{first}"),
+            ("blocks.0.mlp.net.2", f"layers.0.1.{inner}net.{first + 3}"),
+            ("ln_f", "norm"),
+            ("head", "to_logits"),
+        )
+        for inner, norm, first in (("", "net.0", 1), ("fn.", "norm", 0))
+    ]
+    for spelling in (apart, whole | normed[0], whole | normed[1], older, *pairs):
         with subtests.test(list(spelling)[-1]):
             found = read(spelling, act="gelu", **({} if spelling is apart else {"n_heads": H}))
             assert (found.ignored, found.settings.n_heads) == ((), H)
