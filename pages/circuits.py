@@ -17,8 +17,8 @@ startup.run_app_first()
 write.title("Circuits")
 write.text(
     """
-Each part adds its output to the **residual stream**, from which later parts read. **Corrupting** such an edge replaces its value by that
-for a pair with another answer. The edges that matter most form the **circuit**.
+Each part writes to the **residual stream**, from which later parts read. **Corrupting** such an edge gives it its value on a pair with
+another answer. The edges that matter most form the **circuit**.
 """
 )
 
@@ -54,7 +54,7 @@ if run.config.model.plain:
     edges.show(run, step, positions(task))
 else:
     write.info(
-        f"{name} has no edge graph: edges do not add up in {run.config.model.block} blocks with {run.config.model.mixer}.",
+        f"No edge graph: edges do not add up in {run.config.model.block} blocks with {run.config.model.mixer}.",
         icon="info",
     )
 
@@ -69,9 +69,8 @@ cell(
     by_head=by_head,
     places=positions(task),
     width="content",
-    alt="Share recovered by each activation, by site and position.",
-    caption="Each cell patches one clean activation into the network on another pair: 1 recovers the answer, 0 changes nothing. The logit "
-    f"difference is {sweep.clean:.3g} clean and {sweep.corrupt:.3g} corrupted; if they hardly differ, the shares mean little.",
+    caption="Each cell patches one clean activation into the run on another pair: 1 recovers the answer, 0 changes nothing. Logit difference: "
+    f"{sweep.clean:.3g} clean, {sweep.corrupt:.3g} corrupted; if they hardly differ, shares mean little.",
 )
 
 write.header("Along which paths?", anchor="paths")
@@ -90,7 +89,6 @@ receiver = st.selectbox(
     key="receiver",
     bind="query-params",
     width=260,
-    help="The part that reads",
 )
 site, layer, head = receivers[receiver]
 cell(
@@ -102,8 +100,7 @@ cell(
     head=head,
     places=positions(task),
     width="content",
-    alt=f"Share recovered on the direct path to {receiver}, by sender and position.",
-    caption="Only the direct path from sender to receiver is patched.",
+    caption="Only direct paths are patched.",
 )
 
 write.header("Which frequencies does the answer need?", anchor="frequencies")
@@ -112,6 +109,5 @@ cell(
     without_frequencies,
     name=name,
     step=step,
-    alt="Loss with each frequency removed from the logits.",
     caption="Each bar removes all waves of one frequency in a or b.",
 )

@@ -44,8 +44,8 @@ def measured(name: str, stamp: float) -> ComparedRun:
 write.title("Compare")
 write.text(
     """
-Each architecture is a **block** (skips and norms) with a **mixer** (how positions exchange information). All learn one task, with the
-same split and step budget.
+An architecture is a **block** (skips and norms) with a **mixer** (how positions exchange information). All learn one task with one split and
+step budget.
 """
 )
 
@@ -91,7 +91,7 @@ def choose_own() -> list[ComparedRun]:
         default=alike(names)[:3],
         key="runs",
         bind="query-params",
-        help="Finished runs that share task, batch size and steps",
+        help="Finished, with one task, batch size and steps",
     )
     opened = [runs.open(name) for name in wanted]
     analysis.compare.check_terms([(run.name, analysis.compare.terms(run.config)) for run in opened])
@@ -143,14 +143,13 @@ if chosen == OWN:
     title = "validation AUC" if "sieve_depth" in frame else "test accuracy"
     by_run = analysis.compare.curves(found).assign(architecture=lambda rows: rows["run"])  # one line each
     curve = plots.learning(by_run, title)
-    draw(curve.properties(title="Every run"), key="own-curves", alt=f"The {title} of every run by step.")
+    draw(curve.properties(title="Every run"), key="own-curves", alt=f"{title} by step.")
 else:
     cell(
         learning_curves,
         comparison=str(chosen),
         stamp=(home / f"{chosen}.jsonl").stat().st_mtime,
-        alt="Median and range over seeds of the accuracy by step and architecture.",
-        caption="Click an architecture in the legend to isolate it.",
+        caption="Click the legend to isolate an architecture.",
     )
 
 write.header("What they compute", anchor="measures")
@@ -173,11 +172,9 @@ else:
         comparison=str(chosen),
         measure=measure,
         stamp=(home / f"{chosen}.jsonl").stat().st_mtime,
-        alt=f"{measure} by architecture: median and range over seeds.",
         caption=findings.caption(measure),
     )
 write.header("Valid combinations", anchor="pairs")
-write.text("Blocks that shape an attention matrix need attention.")
 grid = pd.DataFrame(
     [
         {"block": block} | {mixer: "yes" if why is None else "no" for mixer, why in row.items()}

@@ -18,12 +18,12 @@ startup.run_app_first()
 write.title("Formula")
 write.text(
     r"""
-If the network adds modulo $p$ on circles, its $p^3$ logits are a few cosines, with $w_k = 2 \pi k / p$:
+If the network adds on circles, its $p^3$ logits are a few cosines, with $w_k = 2 \pi k / p$:
 
 $$\mathrm{logit}(c \mid a, b) \approx \sum_k \alpha_k \cos\left(w_k (a + b - c) + \varphi_k\right).$$
 
-At each key frequency $k$ (see Fourier), the fit takes the strongest of **all** waves in $(a, b)$, so nothing forces a sum. It is scored
-on the half of the pairs that it was not fitted to.
+At each key frequency $k$, the fit takes the strongest of **all** waves in $(a, b)$: nothing forces a sum. It is scored on the half of
+the pairs left out of the fit.
 """
 )
 
@@ -88,14 +88,14 @@ write.header("The verdict", anchor="verdict")
 if report.adds:
     write.box(
         "success",
-        f"**{report.verdict[0].upper()}{report.verdict[1:]}**: at step {step} the network adds {added} modulo {relabelled.m} on circles.",
+        f"**{report.verdict[0].upper()}{report.verdict[1:]}**: at step {step} the network adds {added} mod {relabelled.m} on circles.",
         "verified",
     )
 elif report.verdict == "memorized":
     write.box(
         "warning",
-        f"**Memorized**: at step {step}, {report.train_accuracy:.1%} of the training pairs and {report.test_accuracy:.1%} of the test "
-        f"pairs are correct. Addition is not shown: {report.reason}.",
+        f"**Memorized**: at step {step}, train accuracy is {report.train_accuracy:.1%}, test accuracy {report.test_accuracy:.1%}. "
+        f"Addition is not shown: {report.reason}.",
         "inventory_2",
     )
 else:
@@ -104,7 +104,7 @@ if not relabelled.natural:
     write.caption(
         f"Here, a is {relabelled.names[0]}, b is {relabelled.names[1]} and c is "
         + (f"the logarithm of the answer to base {relabelled.base}. " if relabelled.base else "the answer. ")
-        + (f"{report.left_out} pairs with a zero factor are left out." if report.left_out else "")
+        + (f"{report.left_out} pairs with a zero factor are omitted." if report.left_out else "")
     )
 write.table(
     [
@@ -124,15 +124,13 @@ write.table(
     name="verdict-evidence",
 )
 write.caption(
-    "“One sum” counts the operands in the sum that all terms share. The last two bounds are baselines: a straight move between answers' "
-    "means, and random planes." + ("" if report.train_accuracy is not None else " The training split is unknown.")
+    "“One sum” counts the operands in the shared sum. The last two bounds are baselines: moving straight between answers' means, and random "
+    "planes." + ("" if report.train_accuracy is not None else " The training split is unknown.")
 )
 write.text(
     f"**Certificate**: the formula proves {report.certified:.1%} of all pairs correct; {report.accuracy:.1%} are."
 )
-write.caption(
-    "The pairs with one answer are proven if the formula's margin exceeds their largest residual (arXiv 2412.03773)."
-)
+write.caption("An answer's pairs are proven if the formula's margin exceeds their largest residual (arXiv 2412.03773).")
 
 write.header("The formula", anchor="formula")
 if fit.formula.terms:
@@ -142,7 +140,6 @@ if fit.formula.terms:
         terms,
         name=name,
         step=step,
-        alt="Amplitudes of the formula's terms.",
         caption=f"All substantial terms are waves in {report.computes} − c."
         if report.computes
         else "The terms share no one sum of $a$ and $b$.",
@@ -158,13 +155,12 @@ if fit.formula.terms:
         help="All digits",
     )
 else:
-    write.text(f"The formula is **0**, since the network has no key frequency at this step: {choice.why_none}.")
+    write.text(f"The formula is **0**, with no key frequency at this step: {choice.why_none}.")
 
 write.header("Run the formula instead of the network", anchor="instead")
 write.text(
     r"""
-A sum of $\cos w_k(a + b - c)$ with positive amplitudes peaks at $c = a + b$ whatever it was fitted to: its accuracy is no evidence, the
-variance that it explains is.
+Positive amplitudes make the formula peak at $c = a + b$ whatever it was fitted to. Its accuracy is no evidence; the variance it explains is.
 """
 )
 earlier = [at for at in run.steps if at < step]
@@ -179,7 +175,7 @@ if earlier:
             earlier,
             value=other,
             key=f"other-{name}-{step}",
-            help="By default, the last one below 50% test accuracy",
+            help="Default: the last below 50% test accuracy",
         )
 else:
     write.caption("There is no earlier snapshot.")
@@ -199,7 +195,7 @@ if keys:
     )
     divergence = " and ".join(f"{found.kl:.3g} nats at step {at}" for at, found in columns.items())
     write.caption(
-        f"KL divergence from the network to the formula: {divergence}. Loss at step {step}: {fit.loss:.3g} nats (formula), "
+        f"KL divergence from network to formula: {divergence}. Loss at step {step}: {fit.loss:.3g} nats (formula), "
         f"{report.loss:.3g} (network)."
     )
 else:
@@ -213,17 +209,17 @@ if relabelled.full:
         name=name,
         step=step,
         other=other,
-        alt="The logits' variance by kind of wave.",
-        caption=f"“The sum” is {asked}. Waves in the answer alone ({report.constant_share:.1%} of the squared logits at step {step}) are left out.",
+        caption=f"“The sum” is {asked}; “uneven across answers”: waves in the sum and c, but not in sum − c. Waves in c alone "
+        f"({report.constant_share:.1%} of the squared logits at step {step}) are omitted.",
     )
 else:
-    write.caption(f"{relabelled.names[0]} takes some values twice, so there is no full grid of waves.")
+    write.caption(f"{relabelled.names[0]} repeats values, so there is no full grid of waves.")
 
 write.header("Steer it", anchor="steering")
 write.text(
     rf"""
-This is the causal test. In the last MLP's output, regression finds the plane of $\cos$ and $\sin$ of $w_k$ times {added}. Rotate it by
-$w_k s$ for every key $k$: if the formula is right, the answer becomes {added} + s.
+The causal test: in the last MLP's output, regression finds each key frequency's plane. Rotate it by $w_k s$; if the formula is right, the
+answer becomes {added} + s.
 """
 )
 if keys:
@@ -232,12 +228,11 @@ if keys:
             steering,
             name=name,
             step=step,
-            alt="Share of pairs whose answer shifts by s, and the control.",
             caption=f"The answer shifts by s on **{report.steering_accuracy:.2%}** of pairs (mean over s; worst {report.steering_minimum:.2%}). "
-            f"Rotating planes of other frequencies keeps the answer on {report.steering_control:.2%}. Baselines: {report.steering_chord:.2%} with a "
-            f"straight move, {report.steering_random:.2%} with random planes.",
+            f"Control: rotating other frequencies keeps the answer on {report.steering_control:.2%}. Baselines: {report.steering_chord:.2%} "
+            f"moving straight, {report.steering_random:.2%} with random planes.",
         )
-    if st.toggle("Turn one answer", key="turn", bind="query-params", help="Runs the network in your browser"):
+    if st.toggle("Turn one answer", key="turn", bind="query-params", help="In your browser"):
         live.show(name, step, stamp_of(run))
 else:
     write.caption("No key frequency.")
@@ -252,5 +247,5 @@ st.download_button(
     icon=":material/download:",
     type="tertiary",
     on_click="ignore",
-    help="As printed by `miii analyze --json`",
+    help="As by `miii analyze --json`",
 )

@@ -26,8 +26,8 @@ if own is not None:
     write.stop()
 write.text(
     r"""
-A network that learns to add modulo $p$ places its tokens on a few circles (Nanda et al.). On the circle of **frequency** $k$,
-token $n$ is at the angle $w_k n$, with $w_k = 2 \pi k / p$. Adding numbers is then adding angles:
+A network that adds modulo $p$ places its tokens on a few circles (Nanda et al.). On that of **frequency** $k$, token $n$ is at the angle
+$w_k n$, with $w_k = 2 \pi k / p$. Adding numbers is adding angles:
 $\cos w_k(a+b) = \cos w_k a \cos w_k b - \sin w_k a \sin w_k b$.
 """
 )
@@ -141,17 +141,17 @@ for i, frequency in enumerate(frequencies):
             step=step,
             k=frequency,
             width="content",
-            alt=f"The tokens in the plane of frequency {frequency}, colored by k n mod p.",
+            alt=f"Tokens in the plane of frequency {frequency}, colored by k n mod p.",
         )
 choice = find_keys(name, step)
 relabelled, order = choice.relabelling, choice.aligned(run.task())[0]
 reordered = relabelled.full and not relabelled.natural
 write.caption(
-    f"The {len(embedding(name, step))} operands in each frequency's plane, colored by $k n$ mod "
+    f"The {len(embedding(name, step))} operands, colored by $k n$ mod "
     + (f"${relabelled.m}$, where $n$ is **{relabelled.names[0]}**. " if reordered else "$p$. ")
-    + "On a circle, colors follow in order, like hours on a clock."
+    + "On a circle, colors follow in order."
     + (
-        f" The network adds {relabelled.words(choice.multipliers)}: it reads the operands at {order.names[0].removesuffix('a')}k and "
+        f" It adds {relabelled.words(choice.multipliers)}, reading the operands at {order.names[0].removesuffix('a')}k and "
         f"{order.names[1].removesuffix('b')}k."
         if order is not relabelled and relabelled.natural
         else ""
@@ -182,7 +182,7 @@ if angled:
     found, weak, untrained = (f"{each.r2:.3f}" for each in measured)
     write.caption(
         f"On the line, a token is at its angle: **R² {found}** at k = {angled[0]}, against {weak} at the weakest frequency and {untrained} at "
-        f"step {run.steps[0]}. Planes are fitted to the other half of the tokens."
+        f"step {run.steps[0]}. Planes are fitted to the other tokens."
     )
 
 write.header("Which frequencies does the embedding use?", anchor="spectrum")
@@ -205,9 +205,8 @@ cell(
     name=name,
     step=step,
     pick=("frequency", look_closer),
-    alt="Amplitudes of the embedding by frequency, with key frequencies marked.",
     caption=f"**Key frequencies at step {step}: {listed}**"
-    + (f", with {share:.0%} of the embedding's power without its mean." if keys else f": {choice.why_none}.")
+    + (f", {share:.0%} of the embedding's centered power." if keys else f": {choice.why_none}.")
     + f" {analysis.keys.RULE} Gini coefficient: {gini:.2f} (near 1 if one dominates).",
 )
 
@@ -218,14 +217,13 @@ with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         len(spectrum.power),
         None,
         "k",
-        "Shows its circle above",
     )
     if k is not None:
         links.to("neurons", f"Its neurons (k = {k})", ":material/hub:", frequency=str(k))
 if k is not None:
     write.text(
-        f"Frequency {k} has {spectrum.power[k - 1].item():.1%} of the power: amplitude {spectrum.cos_norm[k - 1].item():.2f} in the cosine, "
-        f"{spectrum.sin_norm[k - 1].item():.2f} in the sine."
+        f"Frequency {k}: {spectrum.power[k - 1].item():.1%} of the power, amplitude {spectrum.cos_norm[k - 1].item():.2f} (cosine) and "
+        f"{spectrum.sin_norm[k - 1].item():.2f} (sine)."
     )
 
 write.header("Which frequencies does it write to the logits?", anchor="neuron-logit")
@@ -234,7 +232,6 @@ cell(
     neuron_logit_spectrum,
     name=name,
     step=step,
-    alt="Amplitudes of the neuron-to-logit map by frequency.",
     caption=r"The map is $W_\mathrm{out} W_U$ of the last block. "
     f"Gini coefficient {gini_written:.2f}; effective rank (exp of the spectral entropy) {rank_written:.1f} of {len(all_written)}.",
 )
@@ -264,8 +261,7 @@ elif analysis.grid.MIN_P <= p <= LIMIT:
         step=step,
         site=site,
         width="content",
-        alt=f"Power of {site} by frequency in a and in b.",
-        caption="Row and column 0 hold waves in one operand. On the diagonal are products of one frequency, which make up "
+        caption="Row and column 0: waves in one operand. Diagonal: products of one frequency, which make up "
         + ("$\\cos w_k(a+b)$. " if order.natural else f"waves in {order.words((1, 1))}. ")
         + f"Strongest: {told}.",
     )
@@ -277,7 +273,6 @@ cell(
     power_over_training,
     name=name,
     stamp=len(run.steps),
-    alt="Each frequency's share of power by snapshot.",
     caption="Random weights hold all frequencies about equally.",
 )
 
@@ -287,6 +282,5 @@ cell(
     singular_values,
     name=name,
     step=step,
-    alt="Singular values of the embedding, descending.",
     caption=f"{few} of {len(values)} directions hold 99% of the variance; the effective rank is {rank:.1f}. Each circle needs two.",
 )

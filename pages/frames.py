@@ -19,11 +19,11 @@ from pages._tasks.checks import run_of_kind
 MOST = 12  # frames ahead
 
 INTRO = r"""
-Like GAIA-1, a world model for driving, this network predicts tokens frame by frame: a **condition** $+d$, the **digits** of the next
-integer, and its **label**. In a **roll-out** it reads its own output; only the conditions are given, so one wrong digit spoils what follows.
+Like the world model GAIA-1, this network predicts frame by frame: a **condition** $+d$, the **digits** of the next integer, its **label**.
+In a **roll-out** it reads its own output, given only the conditions: one wrong digit spoils what follows.
 """
 PLACES = r"""
-Each position adds a vector of its frame and one of its slot in a frame of $F$ tokens:
+Each position adds vectors of its frame and of its slot among $F$ tokens:
 
 $$W_{\mathrm{pos}}[i] = W_{\mathrm{step}}[\lfloor i / F \rfloor] + W_{\mathrm{slot}}[i \bmod F].$$
 """
@@ -77,7 +77,7 @@ else:
         key="ahead",
         bind="query-params",
         width=320,
-        help=f"Training has {task.frames - 1}; beyond, the oldest frame is dropped",
+        help=f"{task.frames - 1} in training; beyond, the oldest is dropped",
     )
     try:
         first, steps = analysis.rollout.starts(task, ahead, 1)
@@ -86,7 +86,7 @@ else:
         write.stop()
     write.header("Roll out one sequence", anchor="written")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        n = number("First integer", int(first[0]), "n", f"At most {task.width} digits, also after the last step")
+        n = number("First integer", int(first[0]), "n", f"{task.width} digits, also at the end")
         d = number("Step d", int(steps[0]), "d", f"1 to {task.largest_step}")
     if n is None or d is None or not (2 <= n < task.base**task.width and 1 <= d <= task.largest_step):
         write.error(
@@ -104,7 +104,6 @@ else:
             d=int(d),
             ahead=ahead,
             width="content",
-            alt=f"The {ahead} frames predicted after {n} with +{d}, wrong tokens marked.",
             caption=f"{n} {seen}.",
         )
     except InputError as error:
@@ -120,38 +119,36 @@ else:
             f"Integer accuracy, {ahead} ahead",
             f"{far['integers']:.1%}",
             border=True,
-            help=f"All digits correct, over {report['sequences']:,} roll-outs from held-out first frames",
+            help=f"All digits, {report['sequences']:,} roll-outs from held-out first frames",
         )
         for label, value, says in (
-            ("Labels, ROC AUC", held["auc"], "Last label of held-out sequences, given the true frames"),
+            ("Labels, ROC AUC", held["auc"], "Last label, held-out sequences, true frames given"),
             ("Coprime to the base", held["auc_coprime"], "ROC AUC where the last digit reveals nothing"),
             (
                 "Baseline from earlier labels",
                 report["context"]["labels_coprime"],
-                "Also coprime to the base, from last digit, step and earlier labels",
+                "Coprime to the base; from last digit, step and earlier labels",
             ),
         ):
             write.metric(label, "–" if value is None else f"{value:.3f}", border=True, help=says)
     write.caption(
         f"Baselines on all integers: ROC AUC {report['context']['digit'] or 0.5:.3f} from the last digit, "
-        f"{report['context']['labels'] or 0.5:.3f} with earlier labels. Chance is 0.5."
+        f"{report['context']['labels'] or 0.5:.3f} with earlier labels; chance 0.5."
     )
     cell(
         by_frame,
         name=run.name,
         step=step,
         ahead=ahead,
-        alt="Integer accuracy and label AUC by frames ahead.",
-        caption="Controls: the untrained network, and repeating the first frame. Labels are scored on integers outside training, and after predicted "
-        f"frames against the predicted integer. {far['seen']:.0%} of the integers {ahead} ahead occur in training.",
+        caption="Labels are scored on integers outside training; after predicted frames, against the predicted integer. "
+        f"{far['seen']:.0%} of the integers {ahead} ahead occur in training.",
     )
     cell(
         one_ahead,
         name=run.name,
         step=step,
         ahead=ahead,
-        alt="Digit accuracy by place, and integer accuracy by carries.",
-        caption="Copying gets the high digits right unless a carry reaches them. Held-out sequences: "
+        caption="Copying gets high digits right unless a carry reaches them. Held-out sequences: "
         + ", ".join(f"{row['sequences']:,} with {row['carries']}" for row in report["by_carries"])
         + " carries.",
     )
@@ -164,8 +161,7 @@ if run.config.model.positions == "frames":
         name=run.name,
         step=step,
         width="content",
-        alt="Cosines between step vectors, and between slot vectors.",
-        caption=f"Cosine similarities, near 0 before training. Slot 0 is the condition, slot {task.width + 1} the label.",
+        caption=f"Near 0 before training. Slot 0 is the condition, slot {task.width + 1} the label.",
     )
 else:
     write.text(f"Positions “{run.config.model.positions}” have no step and slot vectors.")

@@ -21,8 +21,8 @@ startup.run_app_first()
 write.title("Neurons")
 write.text(
     r"""
-A neuron that reads $\cos w_k a + \cos w_k b$ approximates their product, from which $\cos w_k(a+b)$ is made. So if the network adds,
-each neuron should have **one frequency**, and write to the logits at the sum of the **phases** that it reads.
+A neuron that reads $\cos w_k a + \cos w_k b$ approximates their product, part of $\cos w_k(a+b)$. If the network adds, each neuron should
+have **one frequency**, and write at the sum of the **phases** it reads.
 """
 )
 
@@ -41,12 +41,12 @@ if not numbers:
     write.caption(
         f"Operands are ordered by **{order.names[0]}** and **{order.names[1]}**, answers by **{order.answer}**"
         + (f", logarithms to base {order.base}" if order.base else "")
-        + ": here, a network that adds has one frequency in each neuron."
+        + "."
     )
 elif {abs(multiplier) for multiplier in multipliers} != {1}:
-    write.caption(f"In ${added}$, neurons have different frequencies in $a$ and $b$: phases mean nothing.")
+    write.caption(f"For ${added}$, neurons have different frequencies in $a$ and $b$; phases mean nothing.")
 if run.config.model.n_layers > 1:
-    write.caption(f"The neurons are those of the last block, {run.config.model.n_layers - 1}.")
+    write.caption(f"Neurons of the last block, {run.config.model.n_layers - 1}.")
 
 
 @shared
@@ -101,7 +101,7 @@ by_angle = (
         required=True,
         key="order",
         bind="query-params",
-        help="value: the 24 smallest; angle: all, by angle on the neuron's circle",
+        help="value: the 24 smallest; angle: all",
     )
     == "angle"
 )
@@ -112,14 +112,9 @@ cell(
     by_angle=by_angle,
     width="content",
     pick=("neuron", one_neuron.choose),
-    alt="Activation of every live neuron over all pairs, by frequency and phase.",
-    caption=f"Each tile is a neuron over {order.names[0]} (down) and {order.names[1]} (right), on its own color scale. "
-    + (
-        "Neurons of one frequency show one pattern, shifted by phase. "
-        if by_angle
-        else "Phase grows from left to right. "
-    )
-    + "Click a tile to open its neuron [below](#neuron).",
+    caption=f"Each tile: a neuron over {order.names[0]} (down) and {order.names[1]} (right), on its own color scale. "
+    + ("One frequency, one pattern, shifted by phase. " if by_angle else "Phase grows from left to right. ")
+    + "Click a tile to open it [below](#neuron).",
 )
 one_neuron.show(run, step, neurons)
 
@@ -129,7 +124,7 @@ with st.container(horizontal=True):
         "Live neurons",
         live,
         border=True,
-        help="Variance above a millionth of the largest",
+        help="Variance over 1e-6 of the largest",
     )
     write.metric("Dead neurons", neurons.dead, border=True)
     write.metric(
@@ -142,7 +137,7 @@ with st.container(horizontal=True):
         "Phase agreement",
         f"{neurons.alignment[neurons.alive].mean():.3f}" if live else "–",
         border=True,
-        help="Mean cosine of phase read minus phase written; 0 is chance",
+        help="Mean cosine of read minus written; chance: 0",
     )
 
 
@@ -158,16 +153,14 @@ with left:
         name=name,
         step=step,
         pick=("frequency", look_at_frequency),
-        alt="Live neurons by strongest frequency.",
-        caption=f"Single-frequency neurons: {listed}. Click a bar to open one [above](#neuron).",
+        caption=f"Single-frequency: {listed}.",
     )
 with right:
     cell(
         single_frequency,
         name=name,
         step=step,
-        alt="Histogram of neurons' shares of variance in their strongest frequency.",
-        caption=f"{neurons.single_frequency:.0%} of the neurons exceed {SINGLE:.0%}, the line.",
+        caption=f"{neurons.single_frequency:.0%} exceed {SINGLE:.0%}, the line.",
     )
 
 write.header("Do they write the phase they read?", anchor="phases")
@@ -184,9 +177,7 @@ cell(
     name=name,
     step=step,
     pick=("neuron", one_neuron.choose),
-    alt="Phase written minus phase read, by phase written.",
-    caption="On the line, a neuron writes the phase it reads; a constant in the task shifts all neurons of a frequency alike. Click a dot to open "
-    "its neuron [above](#neuron)."
+    caption="On the line, a neuron writes the phase it reads; a constant in the task shifts all neurons of a frequency alike."
     if found
     else "There are no single-frequency neurons.",
 )
@@ -200,7 +191,7 @@ if found:
         required=True,
         key="silenced",
         bind="query-params",
-        help="interchange: their values on a pair with another answer",
+        help="interchange: from a pair with another answer",
     )
     kind = kind or "mean"  # an empty value in the URL gives None
     cell(
@@ -208,7 +199,6 @@ if found:
         name=name,
         step=step,
         kind=kind,
-        alt=f"Loss over all pairs with each cluster ablated ({kind}), log scale.",
     )
 else:
     write.caption("There are no single-frequency neurons.")
@@ -219,6 +209,5 @@ with st.spinner(f"Analyzing {len(run.steps)} snapshots …", show_time=True):
         power_over_training,
         name=name,
         stamp=len(run.steps),
-        alt="Each frequency's mean share of neuron variance, by snapshot.",
-        caption="Averaged over live neurons.",
+        caption="Mean over live neurons.",
     )

@@ -69,10 +69,9 @@ def everything(diagram: miii.sweeps.Diagram, color: Literal["phase", "learned_at
         y=diagram.y,
         delay=diagram.delay,
         color=color,
-        alt=f"A cell for each value of {diagram.x} and {diagram.y}, colored by the {color.replace('_', ' ')} of its network.",
         caption=f"Of {len(rows)} cells: "
         + ", ".join(f"{counts[phase]} {phase}" for phase in miii.sweeps.phases.PHASES if phase in counts)
-        + f". {trained} networks were trained; faded cells take the phase of their neighbors. Click a cell to open its run.",
+        + f". {trained} networks were trained; faded cells take their neighbors' phase. Click a cell to open its run.",
         pick=("run", choose),
     )
     table(name, rows)
@@ -98,7 +97,6 @@ def table(name: str, rows: pd.DataFrame) -> None:
             learning_of,
             sweep=name,
             run=run,
-            alt="Accuracy of the chosen network by step.",
             caption=f"{write.escaped(run)}.",
         )
         links.to("train", f"Open {chosen}", ":material/visibility:", **{RUN: chosen})
@@ -106,9 +104,8 @@ def table(name: str, rows: pd.DataFrame) -> None:
 
 write.title("Phase diagram")
 write.text(
-    "Each cell is a network with its own values of two options. **Confusion**: training accuracy never reaches 90%. **Memorization**: only "
-    "training accuracy does. **Comprehension**: test accuracy follows within the delay. **Grokking**: it follows later. The phases are those of "
-    "[Liu et al. 2022](https://arxiv.org/abs/2205.10343), table 1."
+    "Each cell is a network. **Confusion**: training accuracy never reaches 90%. **Memorization**: only training accuracy does. "
+    "**Comprehension**: test accuracy follows within the delay. **Grokking**: later ([Liu et al. 2022](https://arxiv.org/abs/2205.10343), table 1)."
 )
 messages()
 found = {sweep.name: sweep for sweep in miii.sweeps.every() if len(controls.axes_of(sweep)) > 1}
@@ -135,7 +132,7 @@ if names:
             sweep.base.steps // 20,
             key=f"delay-{name}",
             width=120,
-            help="Most steps from training to test accuracy; Liu et al. use 1% of all steps",
+            help="Liu et al. use 1% of all steps",
         )
     diagram = miii.sweeps.Diagram(sweep, x, y, int(delay))
     task = sweep.base.task

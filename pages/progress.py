@@ -16,8 +16,8 @@ startup.run_app_first()
 write.title("Progress")
 write.text(
     r"""
-Accuracy jumps; the circuit behind it grows gradually (Nanda et al.). **Restricted loss** keeps only the logits' waves
-$\cos w_k(a+b)$ and $\sin w_k(a+b)$ at the key frequencies; **excluded loss** keeps only the rest.
+Accuracy jumps; the circuit behind it grows gradually (Nanda et al.). **Restricted loss** keeps only the logits' waves in $w_k(a+b)$ at the
+key frequencies; **excluded loss** only the rest.
 """
 )
 
@@ -54,33 +54,32 @@ write.text(
     f"**Key frequencies of the last snapshot: {', '.join(map(str, keys))}**, as waves in "
     f"{choice.relabelling.words(choice.multipliers)}."
     if keys
-    else f"**The last snapshot has no key frequency**: {choice.why_none}. Restricted loss keeps only the mean; excluded loss excludes nothing."
+    else f"**The last snapshot has no key frequency**: {choice.why_none}. Restricted loss keeps only the mean, excluded loss everything."
 )
 if not run.task().split_known:
-    write.caption("The training split is unknown: losses are over all pairs, and no phases are marked.")
+    write.caption("Unknown training split: losses are over all pairs, without phases.")
 with st.spinner(f"Measuring {len(run.steps)} snapshots …", show_time=True):
     cell(
         progress,
         name=name,
         step=step,
         snapshots=len(run.steps),
-        alt=f"Lines over {len(run.steps)} snapshots of {name}.",
     )
 
 write.header("How to read it", anchor="reading")
 error = measured(name, len(run.steps))["gradient_symmetricity_error"].max()
 write.text(
     r"""
-- **Phases** (our own rule): *memorization* until the test loss peaks, *circuit formation* until it has halved, *cleanup* until 99%
-  test accuracy; none below 99% training accuracy.
-- **Restricted loss** falls before the test loss. If it ends below the full loss, the rest only adds noise.
+- **Phases** (our own rule): *memorization* until the test loss peaks, *circuit formation* until it halves, *cleanup* until 99% test
+  accuracy; none below 99% training accuracy.
+- **Restricted loss** falls before the test loss. Below the full loss, the rest only adds noise.
 - **Excluded loss** (training pairs) rises as the circuit replaces memorization.
 - **Gini coefficient**: near 1 if one frequency dominates.
-- **Active frequencies**: power above mean + 2 standard deviations of the snapshot (text of Syrkis's later preprint), or mean + 1 of all
-  snapshots (its code).
+- **Active frequencies**: power in the neurons above mean + 2 standard deviations of the snapshot (Syrkis's later preprint), or mean + 1 of
+  all snapshots (its code).
 - **Gradient symmetricity** (are $a$ and $b$ used alike?), **distance irrelevance** (does the correct logit ignore $a - b$?) and
   **circularity** (are the embedding's principal components waves?) were meant to tell “clock” from “pizza”; later work disputes that
-  there are just two. Symmetricity has a standard error of at most """
-    f"{error:.3f} here ({analysis.progress.TRIPLES:,} random triples)."
+  there are just two. Standard error of symmetricity: at most """
+    f"{error:.3f} ({analysis.progress.TRIPLES:,} random triples)."
 )
 write.caption("Nanda et al. 2023 (arXiv 2301.05217), section 5; Zhong et al. 2023 (arXiv 2306.17844), section 4.")

@@ -166,7 +166,7 @@ def actions(name: str) -> None:
             on_click=compare,
             args=(name,),
             disabled=not on_disk or name == st.session_state.get(RUN),
-            help="Shows it beside the run in the sidebar",
+            help="Beside the chosen run",
         )
         st.download_button(
             "Download",
@@ -176,7 +176,7 @@ def actions(name: str) -> None:
             icon=":material/download:",
             on_click="ignore",
             disabled=not on_disk,
-            help="A zip file; import it below or with `miii unpack`",
+            help="A zip file, for `miii unpack`",
         )
         with st.popover(
             "Rename",
@@ -185,9 +185,7 @@ def actions(name: str) -> None:
             help=says or "Old links to the run stop working",
         ):
             field = f"rename-{name}"
-            st.text_input(
-                "New name", name, key=field, max_chars=80, help="Letters, digits, dots, underscores and hyphens"
-            )
+            st.text_input("New name", name, key=field, max_chars=80, help="Letters, digits, dots, underscores, hyphens")
             st.button(
                 "Rename",
                 key="rename",
@@ -207,20 +205,18 @@ def actions(name: str) -> None:
 
 
 def secret_link() -> None:
-    with st.popover(
-        "Secret link", icon=":material/key:", help="To change your runs after a reload or from another tab"
-    ):
-        write.text("Anyone with this link can stop, rename and delete your runs. Keep it private.")
+    with st.popover("Secret link", icon=":material/key:", help="To change your runs after a reload"):
+        write.text("Anyone with this link can change and delete your runs. Keep it private.")
         st.code(rights.link(), language=None)
 
 
 write.title("Runs")
-write.text("A run is one trained network: its settings, metrics and **snapshots**, the weights at some steps.")
+write.text("A run is one trained network: settings, metrics and **snapshots** of its weights.")
 if rights.accept_link():
     write.success("You can now change the runs of this link.", icon="key")
 found = settings.read()
 if found.shared:
-    lasts = "" if settings.is_persistent() else " Its disk is not persistent: download what you want to keep."
+    lasts = "" if settings.is_persistent() else " Its disk is not persistent: download what you need."
     write.info(f"This server is shared.{lasts} {found.sentence()}", icon="group")
     secret_link()
 
@@ -230,7 +226,7 @@ search = st.text_input(
     bind="query-params",
     placeholder="add 113",
     max_chars=LONGEST,
-    help="Searches name, task, changed options, state and origin",
+    help="In name, task, options, state, origin",
 )
 group = st.segmented_control("Group by", list(GROUPS), key="group", bind="query-params")
 table = run_table.table(waiting(), search or "", GROUPS[group] if group else "")
@@ -254,7 +250,7 @@ if listed:
     if rows != st.session_state.get(SEEN):
         st.session_state[SEEN] = rows
         st.session_state[CHOSEN] = rows[0] if rows else st.session_state.get(CHOSEN)
-    write.caption("Click a name to open the run, or a header to sort.")
+    write.caption("Click a name to open it, a header to sort.")
     csv(lambda: table, "runs")
 if names:
     if st.session_state.get(CHOSEN) not in names:
@@ -274,5 +270,5 @@ elif not listed:
 
 messages()  # in view of the buttons above and below
 write.header("Import a run", anchor="bring")
-write.text("Files are untrusted: miii reads only JSON and tensors, and checks them all before it creates a run.")
+write.text("Files are untrusted: miii reads only JSON and tensors, and checks them first.")
 importing.panel()

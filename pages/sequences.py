@@ -20,8 +20,7 @@ from pages._tasks.checks import run_of_kind
 QUICK = 400  # sequences that the page measures on; the report of a shipped run has more
 
 INTRO = """
-A network reads each term of a sequence as **residues** (remainders) modulo 2, 3, 4, …, a sign and a log magnitude{}. It is tested on families of
-rules that it never saw.
+The network reads each term as **residues** modulo 2, 3, 4, …, a sign and a log magnitude{}. It is tested on rule families that it never saw.
 """
 NAMES_KINDS = ", and names the kinds that hold"
 
@@ -91,9 +90,7 @@ def of_all(name: str, step: int, task: Sequences) -> None:
     on_named = named_table(name, step)
     figures = held_out(name, step)
     with st.container(horizontal=True):
-        write.metric(
-            "Macro F1", f"{figures['macro']:.3f}", border=True, help="Mean over kinds, on held-out rule families"
-        )
+        write.metric("Macro F1", f"{figures['macro']:.3f}", border=True, help="Mean over kinds, held-out families")
         if "tree" in report:
             write.metric(
                 "Decision tree",
@@ -106,14 +103,13 @@ def of_all(name: str, step: int, task: Sequences) -> None:
             "Named sequences",
             f"{correct:.0%}",
             border=True,
-            help="Share whose most confident kind holds, or that rightly get none",
+            help="Top kind holds, or rightly none",
         )
     cell(
         scores,
         name=name,
         step=step,
-        alt="F1 of each kind, by network and baseline.",
-        caption="Whole families are held out, such as all geometric sequences of one base.",
+        caption="Whole families are held out, such as geometric sequences of one base.",
     )
     with st.expander(f"All {len(on_named)} named sequences"):
         write.table(pd.DataFrame(on_named), name="named")
@@ -136,11 +132,11 @@ def over_seeds(rows: list[dict[str, Any]]) -> None:
 
     write.header(f"What carries a kind, over {len(rows)} seeds", anchor="seeds")
     write.text(
-        f"**Polynomial is read mainly from sign and size, finite from residues**, in all {len(rows)} networks. The share called polynomial is "
-        f"{between('polynomial, size')} if only sign and size are a polynomial's, {between('polynomial, residues')} if only the residues are, and "
-        f"{between('polynomial, neither')} if neither is. For finite, residues give {between('finite, residues')}, size "
-        f"{between('finite, size')}, and neither {between('finite, neither')}. **Periodic is not read by looking back one period**: without attention "
-        f"between terms a multiple of the period apart, {between('periodic, lag cut')} are called periodic, against {between('periodic')} "
+        f"**Polynomial is read mainly from sign and size, finite from residues**, in all {len(rows)} networks. Called polynomial: "
+        f"{between('polynomial, size')} if only sign and size are a polynomial's, {between('polynomial, residues')} if only the residues are, "
+        f"{between('polynomial, neither')} if neither. For finite: residues {between('finite, residues')}, size "
+        f"{between('finite, size')}, neither {between('finite, neither')}. **Periodic is not read by looking back one period**: without attention "
+        f"at multiples of the period, {between('periodic, lag cut')} are called periodic, against {between('periodic')} "
         f"(control, as many other terms cut: {between('periodic, other lags cut')})."
     )
     format_ = {
@@ -150,8 +146,7 @@ def over_seeds(rows: list[dict[str, Any]]) -> None:
     }
     write.table(pd.DataFrame(rows).round(2), name="seeds", column_config=format_)
     write.caption(
-        "“finite, residues”: the share called finite if only the residues are a finite sequence's. Later seeds trained on fewer sequences for "
-        "fewer steps."
+        "“finite, residues”: called finite if only the residues are a finite sequence's. Later seeds trained on fewer sequences for fewer steps."
     )
 
 
@@ -168,7 +163,7 @@ read = parse(terms).terms
 shown = ", ".join(map(spelled, read))
 write.text(f"`{shown}`")
 if len(read) < task.shortest:
-    write.caption(f"With fewer than the {task.shortest} terms of its training, the network guesses.")
+    write.caption(f"Below {task.shortest} terms, the shortest in training, the network guesses.")
 elif len(read) > task.longest:
     write.caption(f"The network reads the first {task.longest} terms.")
 if task.target == "continuation":
@@ -188,8 +183,7 @@ cell(
     terms=terms,
     kind=kind,
     width="content",
-    alt="Logit lost without each part of each term.",
-    caption=f"Drop in the logit of {kind} when one part of one term is blanked. Orange parts support {kind}.",
+    caption=f"Orange parts support {kind}: its logit drops when they are blanked.",
 )
 next_term.next_term(run, step, terms, read)
 of_all(run.name, step, task)
@@ -197,8 +191,8 @@ other_targets.over_seeds("kinds")
 
 write.header("Modulo spectrum", anchor="spectrum")
 write.text(
-    "Which residues does each kind need? Left: drop in held-out F1 when one part of every term comes from another sequence. "
-    "Right: F1 when only one modulus keeps its residues; sign and size stay."
+    "Left: drop in held-out F1 when one part of every term comes from another sequence. Right: F1 when only one modulus keeps its residues; "
+    "sign and size stay."
 )
 differences = task.terms == "differences"
 reported = run.report_at(step)
@@ -216,7 +210,6 @@ if reported is not None or st.toggle(
         step=step,
         examples=QUICK,
         width="content",
-        alt="F1 by part of the terms and kind.",
         caption=f"Macro F1: {found.whole.mean():.2f}. Controls: {found.shuffled.mean():.2f} with shuffled terms, "
         f"{found.size_only.mean():.2f} from {'sizes and differences' if differences else 'sign and size'} alone."
         + " Differences stay with their terms."
@@ -227,9 +220,8 @@ if reported is not None or st.toggle(
         name=run.name,
         step=step,
         examples=QUICK,
-        alt="Share called of a kind after interchanging residues and sizes.",
-        caption=f"Residues{' and differences' * differences} of one sequence, sign and size of another. A kind is read from the part that "
-        "suffices alone.",
+        caption=f"Residues{' and differences' * differences} of one sequence, sign and size of another: a kind is read from the part that "
+        "suffices.",
     )
     if task.terms in analysis.moduli.WITH_RESIDUES:
         cell(
@@ -237,8 +229,7 @@ if reported is not None or st.toggle(
             name=run.name,
             examples=QUICK,
             width="content",
-            alt="Accuracy of linear probes of each residue, by step, with controls.",
-            caption="Controls: “magnitude” reads sign and size; “shuffled” is fitted to residues of other sequences."
+            caption="Controls: sign and size (“magnitude”), and residues of other sequences (“shuffled”)."
             + " Step 0 is untrained." * (0 in run.steps),
         )
     if reported is not None and "seeds" in reported:

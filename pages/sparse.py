@@ -55,12 +55,12 @@ def table(networks: dict[str, Scores], sieves: dict[int, Recall]) -> pd.DataFram
 write.title("Sparse grid")
 write.text(
     r"""
-Lee and Kim encode an integer $s$ as a single 1 in a $150^3$ grid, at the cell $(x, y, z)$ with
+Lee and Kim encode an integer $s$ as a single 1 in a $150^3$ grid, at
 
 $$s = 150^2 x + 150\,y + z.$$
 
-They report recalls of 99% on primes and 79% on composites. But $x$, $y$ and $z$ are the **digits of $s$ in base 150**, and
-$150 = 2 \cdot 3 \cdot 5 \cdot 5$: the last digit reveals whether 2, 3 or 5 divides $s$. Does the network find anything else?
+They report recalls of 99% on primes and 79% on composites. But $x$, $y$ and $z$ are **digits in base 150** $= 2 \cdot 3 \cdot 5 \cdot 5$:
+the last reveals whether 2, 3 or 5 divides $s$.
 """
 )
 
@@ -76,15 +76,14 @@ write.header("Compared with trial division", anchor="worth")
 of = {q: next(f.auc for f in scores.factors if f.q == q) for q in (5, 7)}
 write.text(
     f"""
-**The grid network does what trial division by 2, 3 and 5 does**: it rejects {scores.test.composites:.3%} of the composites (trial division:
-{exact[5].composites:.3%}) and keeps {scores.test.primes:.3%} of the primes. It separates primes from multiples of 5 (AUC {of[5]:.3f}), not of 7 ({of[7]:.3f}).
-A one-layer transformer on three digits in base $210 = 2 \\cdot 3 \\cdot 5 \\cdot 7$ rejects {digits.test.composites:.3%}: its last digit also
-reveals 7. Neither network sums its digits, which the next factor would require.
+**The grid network matches trial division by 2, 3 and 5**: it rejects {scores.test.composites:.3%} of the composites (trial division:
+{exact[5].composites:.3%}), keeps {scores.test.primes:.3%} of the primes, and separates primes from multiples of 5 (AUC {of[5]:.3f}), not of 7
+({of[7]:.3f}). A one-layer transformer on digits in base $210 = 2 \\cdot 3 \\cdot 5 \\cdot 7$ rejects {digits.test.composites:.3%}: its last digit
+also reveals 7. Neither network sums digits, which the next factor requires.
 """
 )
 cell(
     load_scores,
-    alt="Recall on composites, and AUC by smallest factor, of networks and trial division.",
     stamp=(HOME / "grid" / "report.json").stat().st_mtime,
 )
 frame = table({"network on the sparse grid": scores, "transformer on digits in base 210": digits}, exact)
@@ -97,17 +96,16 @@ write.table(
     name="sparse-recalls",
 )
 write.caption(
-    f"Both networks train on the {config.n_train:,} integers from {config.low:,} and are tested on the next {config.n_test:,}. The threshold is the middle of those "
-    "within 0.1% of the best on training integers, because unseen leading digits shift all evidence."
+    f"Training: {config.n_train:,} integers from {config.low:,}; test: the next {config.n_test:,}. Thresholds are the middle of those within 0.1% of "
+    "the best in training, because unseen leading digits shift all evidence."
 )
 
 write.header("One integer in the grid", anchor="integer")
 kernel = config.kernel
 write.text(
-    f"The {kernel} × {kernel} × {kernel} kernel moves {kernel} cells at a time, so a single 1 selects **one kernel entry**: the convolution is a "
-    f"lookup, and the grid of {config.side**3:,} cells is never built."
+    f"The {kernel} × {kernel} × {kernel} kernel moves {kernel} cells at a time, so a single 1 selects **one kernel entry**: the convolution is a lookup."
 )
-s = number("Integer", 1_234_567, "n", "Training stops at a million")
+s = number("Integer", 1_234_567, "n", "Training: below 1,000,000")
 try:
     if s is None:
         raise InputError(f"s must be an integer from 0 to {config.side**3 - 1:,} (got none).")
@@ -127,6 +125,4 @@ evidence, threshold = (f"{value:.2f}".replace("-", "\u2212") for value in (seen,
 guess = "prime" if seen >= scores.threshold else "composite"
 spf = int(numbers.smallest_prime_factor(np.array([s]))[0])
 truth = {s: "prime", 0: "neither prime nor composite"}.get(spf, f"composite, with smallest prime factor {spf}")
-write.text(
-    f"The network predicts **{guess}**: its evidence is {evidence}, with a threshold of {threshold}. {s:,} is **{truth}**."
-)
+write.text(f"The network predicts **{guess}** (evidence {evidence}, threshold {threshold}). {s:,} is **{truth}**.")

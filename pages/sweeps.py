@@ -116,7 +116,6 @@ def everything(name: str) -> None:
                 y=y,
                 metric=metric,
                 title=title,
-                alt=f"A cell for each value of {named(x)} and {named(y)}, colored by the median of {named(metric)}.",
                 caption="Click a cell to open the run with the median.",
                 pick=("run", choose),
             )
@@ -129,7 +128,6 @@ def everything(name: str) -> None:
                 metric=metric,
                 title=title,
                 log=metric.endswith("loss"),
-                alt=f"Median of {named(metric)} over seeds by step, for each setting.",
                 caption="Median over seeds, with the range."
                 + (" The 8 best settings." if len(rows) / len(sweep.seeds) > 8 else ""),
             )
@@ -141,7 +139,6 @@ def everything(name: str) -> None:
             version=version,
             columns=columns,
             metric=metric,
-            alt=f"A line per run across {', '.join(map(named, columns))}, colored by {named(metric)}.",
             caption="One line per run. Click a point to open it.",
             pick=("run", choose),
         )
@@ -176,9 +173,7 @@ def titled(metric: str) -> str:
 
 
 write.title("Sweeps")
-write.text(
-    "A sweep trains one run per setting and seed. Start one below or with `miii sweep`; more processes can join with `miii work FOLDER`."
-)
+write.text("A sweep trains one run per setting and seed. `miii work FOLDER` adds processes.")
 found = sorted(miii.sweeps.every(), key=lambda sweep: sweep.name.startswith("phases"))  # those have their own page
 names = [sweep.name for sweep in found]
 controls.messages()

@@ -125,22 +125,20 @@ MEASURES = [
 
 write.title("Symbolic")
 write.text(
-    "The parts of a program have a meaning of their own; the weights of a network do not. The draft paper calls these **symbolic** and "
-    "**sub-symbolic**. Here is the same function as both."
+    "The draft paper calls programs **symbolic**, since their parts have meanings of their own, and networks **sub-symbolic**. Here is the same "
+    "function as both."
 )
 symbolic_logic.section()
 
 write.header("Your own formula", anchor="formula")
 write.text(
-    "Type a formula modulo $p$ and train a network on part of its table. A formula linear in $a$ and $b$ also gives a **compiled** network, "
-    "with every weight set by hand."
+    "Train a network on part of a formula's table modulo $p$. A formula linear in $a$ and $b$ also gives a **compiled** network, every weight "
+    "set by hand."
 )
 with st.container(horizontal=True, gap="medium"):
     text = type_expression("3*a - b + 7")
     asked = st.number_input("p", value=59, step=1, key="p", bind="query-params", width=140, help=f"2 to {LIMIT}")
-    fraction = st.slider(
-        "Training share", 0.01, 0.99, 0.7, 0.01, key="share", bind="query-params", width=240, help="Of all pairs"
-    )
+    fraction = st.slider("Training share", 0.01, 0.99, 0.7, 0.01, key="share", bind="query-params", width=240)
 try:
     if asked is None or asked > LIMIT:
         raise InputError(f"p must be at least 2 and at most {LIMIT} in the app (got {asked}).")
@@ -162,8 +160,7 @@ with left:
         expression=text,
         p=p,
         width="content",
-        alt=f"Grid of {p} by {p} values of {text} modulo {p}.",
-        caption="Only a linear formula shows parallel stripes.",
+        caption="Parallel stripes: a linear formula.",
     )
 with right:
     write.latex(f"c = {formula.latex()}")
@@ -173,8 +170,8 @@ with right:
         )
     else:
         write.text(
-            f"**A modular sum**: it equals ${in_words(*total)}$ modulo {p} at every pair. The compiled network embeds numbers as waves of a few "
-            f"frequencies, multiplies them in its neurons, and writes $\\cos w_k({in_words(*total)} - c)$ to the logits."
+            f"**A modular sum**: ${in_words(*total)}$ modulo {p} at every pair. The compiled network embeds numbers as waves, multiplies them in its "
+            f"neurons, and writes $\\cos w_k({in_words(*total)} - c)$ to the logits."
         )
     st.button(
         "Train",
@@ -199,7 +196,7 @@ with right:
 write.header("Trained and compiled, side by side", anchor="inside")
 done = runs.open(name) if name is not None and not live else None
 if done is None and total is None:
-    write.caption("Train a network to see it here.")
+    write.caption("Nothing is trained yet.")
     write.stop()
 if p < analysis.grid.MIN_P:
     write.info(f"p must be at least {analysis.grid.MIN_P} to tell frequencies apart (got {p}).")
@@ -216,9 +213,9 @@ with st.spinner("Analyzing …", show_time=True):
         columns["compiled"] = summarize(*compiled(task))
 write.table(columns, width="content", name="trained-and-compiled")
 write.caption(
-    "The Formula page explains the measures."
+    "Measures: see Formula."
     + (
-        f" Neurons are analyzed in the multiples, since a neuron of ${in_words(*total)}$ has different frequencies in $a$ and $b$."
+        f" Neurons are analyzed in the multiples of ${in_words(*total)}$, where each has one frequency."
         if task.modular_sum is not None and total is not None and {abs(m) for m in total[:2]} != {1}
         else ""
     )
@@ -231,15 +228,13 @@ if done is not None:
             trained_spectrum,
             name=done.name,
             step=step,
-            alt="Amplitude of the trained embedding by frequency.",
         )
         cell(
             trained_clusters,
             name=done.name,
             step=step,
-            alt="Neurons of the trained network by strongest frequency.",
         )
 if total is not None:
     with right if done is not None else left:
-        cell(compiled_spectrum, expression=text, p=p, alt="Amplitude of the compiled embedding by frequency.")
-        cell(compiled_clusters, expression=text, p=p, alt="Neurons of the compiled network by strongest frequency.")
+        cell(compiled_spectrum, expression=text, p=p, alt="Compiled embedding by frequency.")
+        cell(compiled_clusters, expression=text, p=p, alt="Compiled neurons by frequency.")

@@ -17,10 +17,8 @@ from pages._server import mapping
 
 startup.run_app_first()
 
-CAPTION = (
-    "Darker: faster, by rank. Drag to zoom; click a cell to see its loss. Cells far from the boundary are not trained."
-)
-OWN_CAPTION = "Darker blue: groks sooner, by rank; darker orange: lower test accuracy. Drag to zoom; click a cell to see its curves."
+CAPTION = "Darker: faster, by rank. Drag to zoom; click for a loss. Only cells near the boundary are trained."
+OWN_CAPTION = "Darker blue: groks sooner, by rank; darker orange: lower test accuracy. Drag to zoom; click for curves."
 POLL = 1.0  # seconds between looks at a map that is computed
 
 
@@ -73,7 +71,7 @@ def point(view: landscape.View) -> tuple[float, float]:
         max_chars=60,
         width=270,
         placeholder="middle of the map",
-        help="Across and upward, as log10; or click a cell",
+        help="Two numbers, as log10",
     )
     address.keep(controls.POINT)
     if not text:
@@ -95,7 +93,7 @@ def figures(view: landscape.View, live: bool) -> None:
         left, right = st.columns([3, 2], gap="medium")
         with left:
             if name is None or tile is None:
-                write.info("This map has not been computed yet.", icon="hourglass_empty")
+                write.info("Not computed yet.", icon="hourglass_empty")
             else:
                 cell(
                     map_of,
@@ -114,16 +112,14 @@ def figures(view: landscape.View, live: bool) -> None:
                 cell(
                     learning_at,
                     **network,
-                    alt="Accuracy of one network on both splits.",
-                    caption=f"The network at {place}. It groks at 99% test accuracy, and training stops.",
+                    caption=f"At {place}. Training stops at 99% test accuracy.",
                 )
             else:
                 cell(
                     loss_at,
                     condition=view.condition,
                     **network,
-                    alt="Loss of one network by step, log scale.",
-                    caption=f"The network at {place}. It converges if its last 20 losses average below the first, the dashed line.",
+                    caption=f"At {place}. It converges if its last 20 losses average below the first (dashed).",
                 )
             if name is not None and tile is not None:
                 cell(
@@ -131,8 +127,7 @@ def figures(view: landscape.View, live: bool) -> None:
                     saved=name,
                     title="this map",
                     stamp=(tile.resolution, tile.seconds),
-                    alt="Dimension of this boundary and of control curves.",
-                    caption="Controls: curves of known dimension (orange), estimated in the same way.",
+                    caption="Orange: control curves of known dimension.",
                 )
     except InputError as error:  # a fragment's errors do not reach app.py
         write.error(error)
@@ -167,8 +162,8 @@ def table(found: dict[str, landscape.Dimension]) -> pd.DataFrame:
 
 write.title("Trainability")
 write.text(
-    "[Sohl-Dickstein (2024)](https://arxiv.org/abs/2402.06184) found that the boundary of trainability is fractal: it stays intricate however far one "
-    "zooms in. Each point is a network with its own two learning rates; blue ones converge, orange ones diverge. All start from the same weights."
+    "[Sohl-Dickstein (2024)](https://arxiv.org/abs/2402.06184) found that the boundary of trainability is fractal: intricate however far one "
+    "zooms in. Each point is a network with its own two learning rates, from the same initial weights; blue converges, orange diverges."
 )
 try:
     view = controls.choose()
@@ -192,14 +187,13 @@ compared = table(found)
 within = compared["paper within interval"].dropna()
 write.text(
     f"The paper's dimension is within our interval for {(within == 'yes').sum()} of {len(within)} rows. A smooth boundary has dimension 1, a "
-    "fractal one more. Our intervals are wide, because the paper uses many more zooms at 4,096 cells per axis. A zoom that misses the intricate part "
-    "finds a smooth curve, as in the last row."
+    "fractal one more. Our intervals are wide: the paper uses many more zooms, at 4,096 cells per axis. A zoom that misses the intricate part "
+    "is smooth, as in the last row."
 )
 cell(
     dimensions,
     version=version,
-    alt="Dimension of each condition's boundary, here and in the paper.",
-    caption="Blue: median of local box-counting slopes with its 95% interval, for one seed and these zooms. Orange: the paper.",
+    caption="Blue: median of local box-counting slopes, 95% interval, one seed. Orange: the paper.",
 )
 write.table(
     compared,
@@ -208,8 +202,8 @@ write.table(
 )
 missing = [condition.title for name, condition in landscape.CONDITIONS.items() if name not in found]
 if missing:
-    write.text(f"No maps are shipped of {'; '.join(missing)}. Choose one above to compute it.")
+    write.text(f"No maps are shipped of {'; '.join(missing)}. Compute one above.")
 write.text(
-    "The last condition has two rows: the paper offsets the initial weights, its notebook adds the offset at every step."
+    "The last condition has two rows: the paper offsets the initial weights; its notebook, the weights at every step."
 )
 question.show()

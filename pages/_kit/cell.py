@@ -44,7 +44,7 @@ class Titled(NamedTuple):
 def cell(
     make: Callable[..., Chart | tuple[Chart, ...]],
     *,
-    alt: str,
+    alt: str = "",
     caption: str = "",
     stamp: object = None,
     width: Width = "stretch",
@@ -57,8 +57,8 @@ def cell(
     which stack on a phone.
 
     Args:
-        alt: what the chart shows, for screen readers; added to the title if there are several. Keep it constant over
-            the steps: Vega recompiles a chart when its specification changes.
+        alt: what the chart shows, for screen readers, where its title does not say it; added to the title if there are
+            several. Keep it constant over the steps: Vega recompiles a chart when its specification changes.
         caption: a caption.
         stamp: what the chart depends on besides its arguments and the config of the run ``name``: the length of growing
             metrics, or the time of another file.
@@ -67,7 +67,9 @@ def cell(
     stamp, caption = (_stamp(arguments), stamp), write.signed(caption)
     values = [_named(str(value)) for key, value in arguments.items() if key not in MOVED]
     name = "-".join([make.__name__, *values])
-    write.record(Figure(make, arguments, alt, caption))
+    found = _drawn(make, _code(make), tuple(arguments.items()), stamp)
+    titles = "; ".join(each.title for each in ((found,) if isinstance(found, Titled) else found))
+    write.record(Figure(make, arguments, alt or titles, caption))
     other = second_run.arguments_of_second(arguments)
     if other is None:
         _charts(make, arguments, stamp, alt, width, name, pick)
@@ -112,9 +114,9 @@ def _charts(
         places += [place for _ in found[wide::across] for place in st.columns(across)]
         for i, (place, each) in enumerate(zip(places, found, strict=True)):
             with place:
-                draw(each.drawing, width=width, alt=f"{each.title}. {alt}", key=f"chart-{name}-{i}")
+                draw(each.drawing, width=width, alt=f"{each.title}. {alt}".strip(), key=f"chart-{name}-{i}")
     else:
-        draw(found.drawing, width=width, alt=alt, key=f"chart-{name}", pick=pick)
+        draw(found.drawing, width=width, alt=alt or found.title, key=f"chart-{name}", pick=pick)
 
 
 def shared(function: Callable[P, T]) -> Callable[P, T]:

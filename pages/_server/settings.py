@@ -141,13 +141,13 @@ def check_run(config: RunConfig) -> None:
     needs = cost.training(config)
     if found.max_memory is not None and needs.nbytes > found.max_memory * MB:
         raise InputError(
-            f"training must need at most {found.max_memory:,} MB of memory on this server: lower batch_size, task or model "
-            f"sizes (got about {needs.nbytes / MB:,.0f} MB)."
+            f"training must need at most {found.max_memory:,} MB of memory here: lower batch_size, task or model sizes "
+            f"(got about {needs.nbytes / MB:,.0f} MB)."
         )
     if found.shared and needs.step_seconds > STEP:
         raise InputError(
-            f"a training step must take at most {STEP} seconds on this server: lower batch_size, task or "
-            f"model sizes (got about {needs.step_seconds:.0f} seconds)."
+            f"a training step must take at most {STEP} seconds here: lower batch_size, task or model sizes "
+            f"(got about {needs.step_seconds:.0f} seconds)."
         )
 
 
@@ -166,6 +166,6 @@ def check_disk(more: int) -> None:
     used = runs.nbytes(runs.homes()[0])
     if used + more > most * MB:
         raise InputError(
-            f"runs must take at most {most:,} MB on this server, and {used / MB:,.0f} MB are taken: lower "
-            f"snapshots, or delete a run (got {more / MB:,.0f} MB more)."
+            f"runs must take at most {most:,} MB here, and {used / MB:,.0f} MB are taken: lower snapshots, or delete a run "
+            f"(got {more / MB:,.0f} MB more)."
         )

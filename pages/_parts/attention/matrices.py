@@ -68,17 +68,16 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
     write.header("QK and OV circuits", anchor="circuits")
     write.text(
         r"""
-    The **QK circuit** $W_E W_Q W_K^\top W_E^\top$ scores every token against every other. The **OV circuit** $W_E W_V W_O W_U$ gives
-    what attending to a token adds to each logit.
+    The **QK circuit** $W_E W_Q W_K^\top W_E^\top$ scores each token against each. The **OV circuit** $W_E W_V W_O W_U$ is what attending to a
+    token adds to each logit.
     """
-        + ("" if layer == 0 else "\n\nThese are only the direct paths: the head also reads what earlier blocks wrote.")
+        + ("" if layer == 0 else "\n\nOnly direct paths: the head also reads what earlier blocks wrote.")
     )
     scores, written = scored(run.name, step, layer, head), votes(run.name, step, layer, head)
     deviation, shift = float(scores[0].std(correction=0)), float((scores[1] - scores[0]).mean())
     cell(
         token_scores,
         **shown,
-        alt=f"Attention score of head {head} from = to every token at both positions.",
         caption="From “=”, all tokens have the same score."
         if deviation < analysis.attention.CONSTANT
         else f"The difference of the scores divides the attention. Standard deviation {deviation:.2g}; scores at $b$ are "
@@ -91,15 +90,15 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
             qk,
             **shown,
             width="content",
-            alt=f"Attention score of head {head} for every query and key token.",
-            caption=f"Row means are removed. The answer uses only the last row, token {p} (“=”).",
+            alt=f"Score of head {head} by query and key token.",
+            caption=f"Row means removed. The answer uses only the last row, token {p} (“=”).",
         )
     with columns[1]:
         cell(
             ov,
             **shown,
             width="content",
-            alt=f"What head {head} adds to each logit, by the token attended to.",
+            alt=f"What head {head} adds to logits, by token attended to.",
             caption="No direct contribution to the logits."
             if not written.any()
             else f"Standard deviation {float(written.std(correction=0)):.2g}. "
@@ -107,13 +106,11 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
         )
 
     write.header("Which parts write the answer?", anchor="writers")
-    write.text("What heads write through neurons counts for the MLP.")
     parts = written_by(run.name, step)
     cell(
         contributions,
         name=run.name,
         step=step,
-        alt="Mean direct contribution of each part to the correct logit.",
         caption=f"On average, the correct logit is {parts.total():.3g} above the mean: {parts.of('head'):.3g} directly from heads, "
-        f"{parts.of('MLP'):.3g} from the MLP{'s' if n_layers > 1 else ''}.",
+        f"{parts.of('MLP'):.3g} from the MLP{'s' if n_layers > 1 else ''}, which includes what heads write through neurons.",
     )

@@ -54,7 +54,7 @@ def _sums(run: Run, what: str) -> str:
     """Write what a row of weights sums to; depends on the block."""
     if BLOCKS[run.config.model.block].shape == "softmax":
         return f"{what} sum{'s' if what == 'Each row' else ''} to 1."
-    return f"{what} need not sum to 1 in blocks that shape attention; weights may be negative."
+    return f"{what} need not sum to 1 here; weights may be negative."
 
 
 def show_pattern(run: Run, step: int, example: int, layer: int) -> None:
@@ -69,7 +69,6 @@ def show_pattern(run: Run, step: int, example: int, layer: int) -> None:
         example=example,
         layer=layer,
         width="content",
-        alt=f"Attention pattern of every head for {shown}.",
         caption=f"{_sums(run, 'Each row')} Only {last} affects the answer directly."
         if run.config.model.n_layers == 1
         else f"{_sums(run, 'Each row')} The answer is read in {last}.",
@@ -131,11 +130,11 @@ def show(
     if by_token:
         means = mean_by_token(run.name, step, layer, every)
         _table(means, _heads(means), "to", task.token_names, "mean-attention-by-token")
-        write.caption(f"Mean attention from “?” to each kind of token over {count} strings; · is a blank.")
+        write.caption(f"Mean attention from “?” over {count} strings; · is a blank.")
     else:
         means = mean_by_position(run.name, step, layer, every)
         _table(means, _heads(means), "to position", range(task.n_ctx), "mean-attention-by-position")
-        write.caption(f"Mean attention from the last position over {count} examples. Position 0 is the first token.")
+        write.caption(f"Mean attention from the last position over {count} examples.")
 
 
 def _heads(means: list[list[float]]) -> dict[str, list]:

@@ -79,7 +79,7 @@ def show(run: Run, step: int, places: str) -> None:
         total,
         min(total, max(1, enough if enough else 10)),
         key=f"edges-{name}-{step}-{method}",
-        help="By default, the smallest circuit with faithfulness 0.95",
+        help="Default: the fewest with faithfulness 0.95",
     )
     f = dict(zip(shown.faithfulness.n_edges, shown.faithfulness.f or (), strict=False)).get(edges)
     cell(
@@ -90,16 +90,13 @@ def show(run: Run, step: int, places: str) -> None:
         edges=edges,
         places=places,
         width="content",
-        alt=f"Graph of the {edges} most important of {total} edges by {method}.",
-        caption=(
-            "" if f is None else f"With all other edges corrupted, faithfulness is **{f:.3f}** on fresh examples. "
-        )
-        + f"The strongest edge goes from {named(shown.edges[0].source, places)}, to "
+        caption=("" if f is None else f"All other edges corrupted, faithfulness is **{f:.3f}** on fresh examples. ")
+        + f"Strongest edge: {named(shown.edges[0].source, places)}, to "
         + f"{named(shown.edges[0].target, places, shown.edges[0].which)}. Hover to see paths; click to keep them.",
     )
     write.caption(
         f"Metric: {shown.metric}; {shown.faithfulness.m_full:.3g} in the network, {shown.faithfulness.m_empty:.3g} fully corrupted. "
-        f"Corruption: {shown.corruption}. {shown.examples} examples rank the edges; as many fresh ones measure faithfulness."
+        f"Corruption: {shown.corruption}. Ranked on {shown.examples} examples, measured on as many others."
     )
     with st.expander(f"All {total} edges"):
         write.table(
@@ -117,9 +114,9 @@ def show(run: Run, step: int, places: str) -> None:
             name="edges",
         )
         write.caption(
-            "Score: the largest threshold (nats) that keeps the edge."
+            "Score: the largest threshold (nats) that keeps it."
             if method == "acdc"
-            else "Score: how much the metric drops without the edge."
+            else "Score: drop in the metric without it."
         )
 
     write.header("How few edges are enough?", anchor="faithfulness")
@@ -130,8 +127,7 @@ def show(run: Run, step: int, places: str) -> None:
         faithfulness,
         name=name,
         step=step,
-        alt=f"Faithfulness over the number of edges for {', '.join(METHODS)}.",
-        caption="f is 1 if the circuit alone matches the network, 0 if it is no better than full corruption."
+        caption="f = 1: the circuit alone matches the network; 0: no better than full corruption."
         if shown.faithfulness.f
         else "Corruption changes nothing, so faithfulness is undefined.",
     )
@@ -157,8 +153,8 @@ def show(run: Run, step: int, places: str) -> None:
         name="faithfulness-by-method",
     )
     write.caption(
-        "CMD is the area of |1 − f| with edges ranked by |score|, CPR that under f by signed score. “Edges to f ≥ 0.95” are counted on the "
-        "ranking examples. Spearman and AUROC compare with the exact ranking, AUROC with its smallest such set; “active” leaves out the "
+        "CMD: area of |1 − f|, edges ranked by |score|; CPR: area under f by signed score. Edges to f ≥ 0.95: on the ranking examples. Spearman "
+        "and AUROC compare with the exact ranking, AUROC with its smallest such set; “active” omits the "
         f"{agreements['exact'].inactive} of {total} edges that corruption does not change."
     )
 
@@ -178,8 +174,8 @@ def show(run: Run, step: int, places: str) -> None:
         step=step,
         method=cheap,
         width="content",
-        alt=f"Score of every edge by {cheap} over its exact score.",
+        alt=f"Every edge's score: {cheap} over exact.",
         caption="ACDC scores in nats, exact in logits: compare ranks."
         if cheap == "acdc"
-        else "On the line, both agree. Gradients misjudge edges that move attention far, such as those into keys.",
+        else "On the line, both agree. Gradients misjudge edges that move attention far, such as into keys.",
     )

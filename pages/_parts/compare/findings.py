@@ -11,7 +11,7 @@ from miii.analysis.sieve import CROSSES, EXPLAINED
 
 #: Columns about training.
 TRAINING = {
-    "grokked_at": "first step with 99% test accuracy; for primes, first step that sieves by 3",
+    "grokked_at": "first step with 99% test accuracy; for primes, sieving by 3",
     "seconds_to_grok": "wall-clock time, on a busy machine",
     "ms_per_step": "without evaluation, on one thread",
     "parameters": "trained parameters",
@@ -97,20 +97,20 @@ def finding(comparison: str, summary: pd.DataFrame) -> str:
         + (f": {join_names(list(alike['architecture']))}." if len(alike) else ".")
         + _margins(primes, grokked[grokked[ADDS] < grokked["seeds"]])
         + (
-            f" It is not defined for {join_names(list(unknown['architecture']))}, whose output cannot be split by digits."
+            f" Undefined for {join_names(list(unknown['architecture']))}, whose output cannot be split by digits."
             if len(unknown)
             else ""
         ),
         "**Caveats**: "
         + (
-            "each has the better of two optimizers, chosen on another seed"
+            "the better of two optimizers, chosen on another seed"
             if comparison in CHOSEN
-            else "all have the recipe's optimizer"
+            else "the recipe's optimizer throughout"
         )
         + ". More steps may help those that miss the budget."
         + (f" Precision of training: {join_names(precisions)}." if precisions else "")
         + (
-            " Networks are measured 200 steps after they first sieve by 3. *mean* cannot single out the last digit."
+            " Measured 200 steps after they first sieve by 3. *mean* cannot single out the last digit."
             if primes
             else ""
         ),
@@ -137,9 +137,7 @@ def _margins(primes: bool, missed: pd.DataFrame) -> str:
         for _, row in missed.iterrows()
     ]
     asked = " and ".join(f"{label(name)} ≥ {bound}" for name, bound in bounds.items())
-    return (
-        f" The verdict needs {asked}, among others. Ranges over seeds of the rest: {'; '.join(told)}." if told else ""
-    )
+    return f" The verdict needs {asked}, among others. The rest, over seeds: {'; '.join(told)}." if told else ""
 
 
 def _spherical(summary: pd.DataFrame) -> str:
@@ -153,10 +151,10 @@ def _spherical(summary: pd.DataFrame) -> str:
         for _, row in summary.iterrows()
     ]
     return (
-        "A spherical residual stream is reported to grok at once without weight decay, and with uniform attention (*mean*). Seeds that "
-        "reach 99% test accuracy here:\n\n"
+        "A spherical residual stream reportedly groks at once without weight decay, and with uniform attention (*mean*). Seeds reaching 99% test "
+        "accuracy here:\n\n"
         + "\n".join(told)
-        + "\n\n**Caveats**: one constant learning rate; networks are measured as soon as they grok."
+        + "\n\n**Caveats**: one constant learning rate; measured as soon as they grok."
     )
 
 
@@ -183,7 +181,7 @@ def _depth(summary: pd.DataFrame) -> str:
             + (f" *no-shortcut* needs {ratio:.1f} times the steps." if ratio else "")
         )
     return (
-        "He et al. report that blocks without skips and norms (*no-shortcut*) reach the same accuracy in more steps. Seeds that reach 99% test "
+        "He et al. report that blocks without skips and norms (*no-shortcut*) reach the same accuracy in more steps. Seeds reaching 99% test "
         "accuracy in 1,500 steps:\n\n"
         + "\n".join(lines)
         + "\n\nThis neither reproduces nor refutes the claim: d_model 64, one small task, few seeds, one learning rate for all depths."

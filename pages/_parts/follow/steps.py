@@ -83,7 +83,7 @@ def path(run: Run, step: int, shown: str, target: str, words: tuple[str, ...] | 
         words: names of the answers; None for numbers.
     """
     block = f" of block {run.config.model.n_layers - 1}" if run.config.model.n_layers > 1 else ""
-    read = "attention" if "pattern" in sites(run.config.model) else "the position's share in the head's output"
+    read = "attention" if "pattern" in sites(run.config.model) else "share of the head's output"
     cell(
         input_path,
         name=run.name,
@@ -91,9 +91,7 @@ def path(run: Run, step: int, shown: str, target: str, words: tuple[str, ...] | 
         shown=shown,
         target=target,
         words=words,
-        alt=f"From the tokens {shown} through heads and neurons to the logits.",
-        caption=f"Line widths: {read}, then contributions to neurons' inputs, then to logits. Only the strongest neurons{block} and logits are "
-        "shown.",
+        caption=f"Line widths: {read}, then contributions to neurons' inputs, then to logits. Only the strongest neurons{block} and logits.",
     )
 
 
@@ -102,11 +100,9 @@ def where(run: Run, step: int, shown: str) -> None:
     write.header("2 · Attention", anchor="looks")
     patterns = forward_pass(run.name, step, shown).patterns
     if not patterns:
-        write.text(f"This network mixes positions by {run.config.model.mixer}, which has no attention pattern.")
+        write.text(f"Its mixer, {run.config.model.mixer}, has no attention pattern.")
         return
-    write.text(
-        "At the last token, where the answer is read, each **head** divides its attention among the tokens and copies from them."
-    )
+    write.text("At the last token, where the answer is read, each **head** attends to the tokens and copies from them.")
     layer = choose_layer(len(patterns))
     weights = patterns[layer]
     names = shown.split()
@@ -122,7 +118,6 @@ def where(run: Run, step: int, shown: str) -> None:
         shown=shown,
         layer=layer,
         width="content" if len(names) <= plots.follow.WRITTEN else "stretch",
-        alt=f"Attention of {len(weights)} heads from the last token of {shown}.",
         caption=f"Most attention: {listed}{'; …' if len(best) > 4 else ''}.{sums}",
     )
 
@@ -140,12 +135,12 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
     source = "heads' outputs" if found.patterns else "last token's residual stream"
     write.text(
         f"{len(found.post)} **neurons** take weighted sums of the {source}, followed by "
-        f"{ACTIVATIONS.get(run.config.model.act, run.config.model.act)}: {on} are above 0. Each adds its own pattern to the logits, scaled by "
-        "its activation."
+        f"{ACTIVATIONS.get(run.config.model.act, run.config.model.act)}: {on} are above 0. Each adds its pattern to the logits, scaled by its "
+        "activation."
     )
     if not run.config.model.plain:
         write.info(
-            f"Neurons of {run.name} have no defined contribution: {run.config.model.block} blocks with {run.config.model.mixer} do not add up.",
+            f"Neurons have no defined contribution: {run.config.model.block} blocks with {run.config.model.mixer} do not add up.",
             icon="info",
         )
         return
@@ -166,7 +161,6 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
         answer=answer,
         other=other,
         cyclic=cyclic,
-        alt=f"The {len(top)} neurons that contribute most to {what}.",
         caption=f"Contributions to {what}: {added.sum():.2f} from all neurons, {added[top].sum():+.2f} from the {len(top)} shown, {added[top[0]]:+.2f} from the "
         f"largest, neuron {top[0]} (activation {found.post[top[0]]:.2f}, input {found.pre[top[0]]:.2f}).{frequencies}",
     )
@@ -212,7 +206,6 @@ def logits(
         target=target,
         truth=truth,
         words=words,
-        alt=f"Logit of each of {len(said.logits)} answers.",
         caption=f"**{names[said.answer]}** is {said.logits[said.answer]:.2f} above the mean and {said.lead:.2f} above the runner-up "
         f"{names[said.runner_up]} ({said.probability[said.answer]:.1%} against {said.probability[said.runner_up]:.1%})."
         + ("" if truth == said.answer else f" The label, {names[truth]}, is at {said.logits[truth]:.2f}."),
@@ -231,8 +224,8 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
     said, waves = analysis.follow.predict(found), analysis.follow.waves(found)
     p = len(found)
     write.text(
-        rf"The logits are exactly a sum of waves $\alpha_k \cos\left(\frac{{2\pi k}}{{{p}}}(c - c_k)\right)$. A network that adds puts a crest of "
-        rf"each at {added}; elsewhere they cancel."
+        rf"The logits are a sum of waves $\alpha_k \cos\left(\frac{{2\pi k}}{{{p}}}(c - c_k)\right)$. A network that adds puts a crest of each at "
+        rf"{added}; elsewhere they cancel."
     )
     if waves.wave.abs().max() < 1e-6:
         write.info("All logits are equal here, so there is no wave.")
@@ -246,7 +239,6 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
     cell(
         wave_logits,
         **arguments,
-        alt="Contribution of each frequency to prediction and runner-up.",
         caption=f"Logit of **{said.answer}**: {listed}, all others {rest:+.2f}; total {said.logits[said.answer]:.2f}. Against the runner-up "
         f"{said.runner_up}, **k = {best}** contributes most: {lead[best - 1]:+.2f} of {said.lead:.2f}.",
     )
@@ -257,7 +249,6 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
     cell(
         wave_sum,
         **arguments,
-        alt=f"The strongest {len(strongest)} waves over the answers, and the sum of all.",
-        caption=f"Crests nearest to {said.answer} (dashed), with the height at {said.answer} relative to the crest: {crests}. "
+        caption=f"Crests nearest to {said.answer} (dashed), and the height there relative to the crest: {crests}. "
         f"{agree} of {len(strongest)} exceed {AGREES:.0%}.",
     )

@@ -88,7 +88,6 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             bind="query-params",
             width=220,
             on_change=lambda: st.session_state.update(neuron=purest(neurons, st.session_state["frequency"])),
-            help="Selects its neuron with the largest share",
         )
         neuron = (
             integer(
@@ -97,21 +96,20 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
                 len(neurons.share) - 1,
                 purest(neurons, frequency or "any"),
                 "neuron",
-                "Its index, from 0",
             )
             or 0
         )
         links.to("fourier", "Fourier: all frequencies", ":material/graphic_eq:")
     if bool(neurons.alive[neuron]):
         write.text(
-            f"Neuron **{neuron}** has {neurons.share[neuron]:.1%} of its variance at frequency **{int(neurons.frequency[neuron])}**. It "
+            f"Neuron **{neuron}**: {neurons.share[neuron]:.1%} of its variance at frequency **{int(neurons.frequency[neuron])}**. It "
             f"reads $\\varphi_a$ = {neurons.phase_a[neuron]:.2f} and $\\varphi_b$ = {neurons.phase_b[neuron]:.2f}, "
             f"and writes $\\varphi_c$ = {neurons.phase_out[neuron]:.2f} (radians)."
         )
     else:
         write.text(f"Neuron **{neuron}** is dead: nearly constant over the pairs.")
     if (a := st.session_state.get("a")) is not None and (b := st.session_state.get("b")) is not None:
-        links.to("try", f"Follow the pair ({a}, {b}) through the network", ":material/route:")
+        links.to("try", f"Follow ({a}, {b})", ":material/route:")
     left, right = st.columns(2)
     with left:
         cell(
@@ -121,7 +119,6 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             neuron=neuron,
             width="content",
             pick=(CELL, choose_cell),
-            alt=f"Activation of neuron {neuron} for every pair.",
         )
     with right:
         cell(
@@ -130,7 +127,6 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             step=step,
             neuron=neuron,
             width="content",
-            alt=f"Two-dimensional spectrum of neuron {neuron} over both operands.",
         )
     left, right = st.columns(2)
     with left:
@@ -139,7 +135,6 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             name=name,
             step=step,
             neuron=neuron,
-            alt=f"Mean input of neuron {neuron} by each operand.",
         )
     with right:
         cell(
@@ -147,8 +142,7 @@ def show(run: Run, step: int, neurons: Neurons) -> None:
             name=name,
             step=step,
             neuron=neuron,
-            alt=f"What neuron {neuron} adds to each answer's logit.",
         )
     write.caption(
-        "Diagonal stripes mean a sum or difference, a checkerboard a product of waves. Click a cell to choose its pair."
+        "Diagonal stripes: a sum or difference; a checkerboard: a product of waves. Click a cell to choose its pair."
     )

@@ -140,7 +140,7 @@ def panel() -> None:
             icon=":material/play_arrow:",
             type="primary",
             on_click=create,
-            help="Above 8 × 8, a coarse grid first, refined where neighbors differ",
+            help="Above 8 × 8, refined where neighbors differ",
         )
 
 

@@ -53,17 +53,14 @@ def panel() -> None:
 def _weights(turn: int) -> None:
     kinds = _kinds()
     write.text(
-        "Weights from TransformerLens, torch, nanoGPT or a notebook, of a network on pairs of numbers modulo $p$, with or without attention. "
-        "Several files become the snapshots of one run."
+        "Weights of a network on pairs modulo $p$, from TransformerLens, torch, nanoGPT or a notebook. Several files become snapshots of one run."
     )
     files = st.file_uploader(
         "Weights",
         type=list(kinds),
         accept_multiple_files=True,
         key=f"weights-{turn}",
-        help=None
-        if ".pt" in kinds
-        else "A shared server reads no .pt files, which can execute code; `miii import` reads them",
+        help=None if ".pt" in kinds else "No .pt files here, since they can execute code; use `miii import`",
     )
     with st.container(horizontal=True, gap="small"):
         operations = [name for name in get_args(Operation) if name != "expr"]

@@ -30,9 +30,7 @@ def show_kinds(name: str, step: int, terms: str) -> None:
         name=name,
         step=step,
         terms=terms,
-        alt="Confidence of each kind for the chosen sequence.",
-        caption="Colored: kinds that hold, as far as the terms or the definition decide."
-        + f" Fewer than {SHORTEST} terms decide none." * short,
+        caption="Colored: kinds known to hold." + f" Fewer than {SHORTEST} terms decide none." * short,
     )
 
 
@@ -46,14 +44,14 @@ def sequence() -> str:
         key="named",
         bind="query-params",
         width=320,
-        help="None from the training grammar",
+        help="Outside the training grammar",
     )
     text = st.text_area(
-        "Or type or paste one",
+        "Or type one",
         key="terms",
         height=80,
         placeholder="1, 4, 9, 16, 25, 36, 49, 64, 81, 100, 121, 144",
-        help=f"{FEWEST} to {MOST} integers of up to {DIGITS:,} digits, or an OEIS b-file",
+        help=f"{FEWEST} to {MOST} integers, up to {DIGITS:,} digits; or an OEIS b-file",
     )
     if not text.strip():
         return ", ".join(map(str, named()[chosen or FIRST].terms))

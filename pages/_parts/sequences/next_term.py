@@ -56,7 +56,6 @@ def next_term(run: Run, step: int, terms: str, read: tuple[int, ...]) -> None:
         len(read),
         min(24, known),
         "given",
-        "The network predicts the term after these",
     ) or min(24, known)
     true = read[given] if given < len(read) else None
     chosen = network_for_next(run, step)
@@ -73,22 +72,18 @@ def by_network(run: Run, step: int, terms: str, given: int, true: int | None) ->
     answer = "**no term**" if found.term is None else f"**{spelled(found.term)}**"
     truth = "" if true is None else f" The true term is {spelled(true)}."
     write.text(
-        f"{run.name} predicts {answer}.{truth} The network reads what simple rules (repetitions, differences, fitted coefficients) predict, and for how "
-        f"many terms each was right. It outputs the next term modulo each m, and its size, {spelled(found.smallest)} to {spelled(found.largest)} "
-        f"(confidence {found.probability:.0%}). The **Chinese remainder theorem** combines its most confident residues."
+        f"{run.name} predicts {answer}.{truth} It reads what simple rules (repetitions, differences, fitted coefficients) predict and how often "
+        f"each was right. It outputs residues of the next term and its size, {spelled(found.smallest)} to {spelled(found.largest)} "
+        f"(confidence {found.probability:.0%}); the **Chinese remainder theorem** combines the most confident residues."
     )
     if max(abs(term).bit_length() for term in analysis.kinds.parse(terms).terms[:given]) >= LARGEST_BITS:
-        write.text(
-            f"These terms have {LARGEST_BITS} or more bits, beyond what the network can express. Its residues may be right; its answer "
-            "cannot be."
-        )
+        write.text(f"With terms of {LARGEST_BITS} or more bits, residues may be right; the answer cannot be.")
     cell(
         residues,
         name=run.name,
         step=step,
         terms=terms,
         given=given,
-        alt="Confidence of the next term's residue for each modulus.",
         caption=failed(found, true),
     )
     rows = [
@@ -109,7 +104,7 @@ def by_network(run: Run, step: int, terms: str, given: int, true: int | None) ->
 
 def failed(found: Continuation, true: int | None) -> str:
     """Return which residues failed, or how many moduli were combined."""
-    combined = f"{sum(each.used for each in found.residues)} moduli are combined; their least common multiple is {spelled(found.product)}."
+    combined = f"{sum(each.used for each in found.residues)} moduli are combined, with least common multiple {spelled(found.product)}."
     if true is None:
         return combined
     wrong = [str(each.modulus) for each in found.residues if true % each.modulus != each.residue]
@@ -121,13 +116,12 @@ def failed(found: Continuation, true: int | None) -> str:
 def by_recurrence(read: tuple[int, ...], true: int | None) -> None:
     """Show the next term by the shortest linear recurrence, without a network."""
     if max(len(f"{abs(term):x}") for term in read) > DIGITS_SOLVED:
-        write.text("These terms are too large to search for their shortest recurrence.")
+        write.text("These terms are too large for a search of recurrences.")
         return
     found = analysis.recurrences.shortest(read)
     if found.tested < 1:
         write.text(
-            f"**No linear recurrence** (Berlekamp–Massey): the shortest that fits has order {len(found.coefficients)}, as many "
-            f"coefficients as {len(read)} terms determine."
+            f"**No linear recurrence** (Berlekamp–Massey): the shortest has order {len(found.coefficients)}, all that {len(read)} terms determine."
         )
         return
     rule = " ".join(
@@ -138,8 +132,8 @@ def by_recurrence(read: tuple[int, ...], true: int | None) -> None:
     following = spelled(int(found.following)) if found.following.denominator == 1 else str(found.following)
     verdict = "" if true is None else " (correct)" if found.following == true else " (wrong)"
     write.text(
-        f"Without a network, the shortest linear recurrence (Berlekamp–Massey) gives **{following}**{verdict}: "
-        f"x[n] = {rule.removeprefix('+ ') or '0'}. It predicts {found.tested} terms beyond those that determine it."
+        f"The shortest linear recurrence (Berlekamp–Massey, no network) gives **{following}**{verdict}: "
+        f"x[n] = {rule.removeprefix('+ ') or '0'}. It predicts {found.tested} further terms."
     )
 
 
@@ -174,7 +168,7 @@ def accuracy(run: Run, step: int) -> None:
         name: st.column_config.NumberColumn(format="percent") for name in rows[0] if name not in ("rule", "sequences")
     }
     write.table(pd.DataFrame(rows), name="exact", column_config=shares)
-    write.caption("“longest run”, without a network: at each modulus, the rule that was right for most terms in a row.")
+    write.caption("“longest run” has no network: at each modulus, the rule right for most terms in a row.")
     if reported is not None:
         named = reported["named"]
         write.text(

@@ -75,7 +75,7 @@ def others(run: Run, task: Sequences) -> None:
             chosen[target] = names[0]
     write.table(pd.DataFrame(rows).round(3), name="questions", width="content")
     write.caption(
-        "Medians over seeds of small runs, on held-out rule families: macro F1 for kinds, else the share with all answers correct."
+        "Small runs, medians over seeds, held-out families: macro F1 for kinds, else the share with all answers correct."
     )
     with st.container(horizontal=True, gap="small"):
         for target, name in chosen.items():
@@ -96,5 +96,5 @@ def over_seeds(target: str) -> None:
     write.table(rows.dropna(axis=1, how="all").round(3), name="encodings", width="content")
     score = "Macro F1" if target == "kinds" else "Share with all answers correct"
     write.caption(
-        f"{score} on held-out rule families, medians over seeds, with {n:,} sequences and {steps} steps. “magnitude” is sign and size alone."
+        f"{score} on held-out families, medians over seeds ({n:,} sequences, {steps} steps). “magnitude”: sign and size alone."
     )

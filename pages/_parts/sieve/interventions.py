@@ -50,9 +50,9 @@ def section(run: Run, step: int, q: int, seen: tuple[int, ...], things: str = "i
     digits = q in seen and bool(others)
     write.text(
         f"""
-We change only the sum. **Interchange** swaps in another example's coordinates in the {max(1, q - 1)} direction{"s" if q > 2 else ""} that separate{"" if q > 2 else "s"}
+**Interchange** swaps in another example's coordinates in the {max(1, q - 1)} direction{"s" if q > 2 else ""} that separate{"" if q > 2 else "s"}
 residues modulo {q}; **steering** adds the difference between two {"digits" if digits else "residues"}' contributions. An example **crosses** if its
-evidence, the difference of its logits, passes the midpoint between the medians of the two classes. Controls: the same changes within a class, and interchanging
+evidence (difference of logits) passes the midpoint of the classes' medians. Controls: the same changes within a class, and interchanging
 everything *but* these directions.
 """
         + (f"Multiples of {join_names(list(map(str, others)))} are left out." if others else "")
@@ -78,13 +78,12 @@ everything *but* these directions.
             name="interchange-by-block",
         )
         write.caption(
-            f"Share of training examples that cross after interchange in one block. Most do in block {addition.layer}, so everything below is "
-            "measured there, on test examples."
+            f"Most training examples cross after interchange in block {addition.layer}: everything below is measured there, on test examples."
         )
     swapped = addition.interchange
     change = "steering"
     if swapped is None:
-        write.caption(f"No interchange for {q}: every digit has its own residue, so it would succeed in any network.")
+        write.caption(f"No interchange for {q}: with one residue for each digit, it would succeed in any network.")
     else:
         change = st.segmented_control(
             "Change",
@@ -105,8 +104,7 @@ everything *but* these directions.
             seen=seen,
             change=change or "interchange",
             width="content",
-            alt=f"Evidence before and after the intervention, modulo {q}.",
-            caption=f"Dashed: the midpoint. We change the {percent(crossing.before)} of {things} on its correct side.",
+            caption=f"Dashed: the midpoint. Changed: the {percent(crossing.before)} of {things} on its correct side.",
         )
     else:
         write.caption(f"Too few {things} lie on the correct side of the midpoint.")
@@ -116,7 +114,6 @@ everything *but* these directions.
         step=step,
         q=q,
         seen=seen,
-        alt="Shares that cross, and controls.",
         caption=f"Modulo {q}, "
         + (
             ""
@@ -137,8 +134,8 @@ def totals(run: Run, step: int, q: int, seen: tuple[int, ...]) -> None:
     trained = int(found.lattice.trained.sum())
     write.text(
         f"""
-A sum of residues depends only on how many digits have each residue. Training contains {trained} such **count vectors** modulo {q}. We
-move sums of test integers to these and to others, one point each.
+A sum of residues depends only on how many digits have each residue. We move sums of test integers to the {trained} such **count vectors**
+modulo {q} in training, and to others.
 """
     )
     cell(
@@ -147,13 +144,12 @@ move sums of test integers to these and to others, one point each.
         step=step,
         q=q,
         seen=seen,
-        alt=f"Evidence at count vectors modulo {q}, inside and outside training.",
-        caption=f"AUC of non-multiples against multiples of {q}: {span(found.lattice.inside)} at counts in training, "
+        caption=f"AUC against multiples of {q}: {span(found.lattice.inside)} at counts in training, "
         f"{span(found.lattice.outside)} outside. "
         + (
             f"On real integers with withheld counts: {span(found.withheld)}."
             if found.withheld
-            else f"A network that adds reaches {LEAST} on both."
+            else f"Adding needs {LEAST} on both."
         ),
     )
     if found.by_counts:
@@ -237,8 +233,8 @@ def verdict(
     )
     write.caption(
         f"**Sums residues**: residues explain at least {EXPLAINED:.0%} of the variance, at least {CROSSES:.0%} cross after interchange (if q is below the "
-        f"base) and steering, and at most {KEEPS:.0%} in each control. **Adds digits**: it also generalizes to sums outside training; otherwise it "
-        "looks the total up." + (" **On lines**: see [below](#lines)." if any(each.adds for each in lines) else "")
+        f"base) and steering, at most {KEEPS:.0%} in each control. **Adds digits**: also generalizes to sums outside training; otherwise it "
+        "looks totals up." + (" **On lines**: see [below](#lines)." if any(each.adds for each in lines) else "")
     )
 
 

@@ -45,7 +45,7 @@ def section(run: Run, step: int, q: int, seen: tuple[int, ...]) -> tuple[analysi
     write.text(
         f"""
 The {len(seen)} factors share the sum's few dimensions, so their planes overlap. Along a **line** of q, each digit moves the sum by its
-residue in equal steps, up to whole turns of q steps. Moving a sum along it should change *n* mod q and nothing else.
+residue in equal steps, up to turns of q steps. Moving along it should change *n* mod q and nothing else.
 """
     )
     with st.spinner("Looking for lines …", show_time=True):
@@ -73,15 +73,14 @@ residue in equal steps, up to whole turns of q steps. Moving a sum along it shou
         name="lines-by-modulus",
     )
     write.caption(
-        "Agreement: how close held-out sums lie to their residue's position (chance: residues permuted among digits). Follow: the network predicts "
-        "the new n mod q (random: after a random move). Others stay: its other residues do not change. Turn keeps: residues that a whole turn leaves "
-        "unchanged."
+        "Agreement: how close held-out sums lie to their residue's position (chance: residues permuted among digits). Follow: predictions of "
+        "the new n mod q (random: after a random move). Others stay: other residues, unchanged. Turn keeps: residues unchanged by a whole turn."
     )
     for each in found:
         if each.adds and each.turn is not None:
             write.text(
                 f"Modulo {each.q}, the network sums residues on lines. If it added digits, a whole turn would change nothing; it changes "
-                f"{percent(1 - each.turn)} of predicted residues."
+                f"{percent(1 - each.turn)} of predictions."
             )
     short = [
         f"modulo {each.q} on {'; '.join(condition.text for condition in each.conditions if not condition.holds)}"
@@ -98,7 +97,6 @@ residue in equal steps, up to whole turns of q steps. Moving a sum along it shou
             step=step,
             seen=seen,
             q=q,
-            alt=f"Residue of each digit, and its steps along the line of {q}.",
             caption=f"Dots lie at whole steps, {q} apart within a residue. Agreement {percent(shown.agreement)}, by chance {percent(shown.chance)}.",
         )
     return found

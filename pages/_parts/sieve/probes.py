@@ -31,8 +31,8 @@ def probes(run: Run, step: int, moduli: tuple[int, ...], q: int) -> None:
     write.header("Where can the residue be decoded?", anchor="probes")
     write.text(
         r"""
-A **probe** regresses $\cos \frac{2\pi k n}{q}$ and $\sin \frac{2\pi k n}{q}$ on an activation. If attention makes the sum, the residue is decodable
-only after it, at the last position.
+A **probe** regresses $\cos \frac{2\pi k n}{q}$ and $\sin \frac{2\pi k n}{q}$ on an activation. If attention sums, the residue is decodable only
+after it, at the last position.
 """
     )
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -63,17 +63,16 @@ only after it, at the last position.
             k=int(k),
             shuffled=control,
             width="content",
-            alt=f"Maps of R^2 by site and position for harmonic {k} of {q}, one per network.",
         )
         best = {"trained": probed(run.name, step, moduli, True).best(q)}
         best["untrained"] = probed(run.name, step, moduli, False).best(q)
     listed = "; ".join(f"{name} {value:.3f}" for name, value in best.items())
     write.caption(
-        f"Best held-out R² for {q} over harmonics, sites and positions: {listed}. Below 0, a probe is worse than the mean. "
+        f"Best held-out R² for {q}: {listed}. Below 0 is worse than the mean. "
         + (
             f"Shuffled labels: {write.escaped(control)}."
             if control
-            else f"No shuffled-label control: there is no run named {write.escaped(run.name)}-shuffled."
+            else f"No shuffled-label control (run {write.escaped(run.name)}-shuffled)."
         )
     )
 

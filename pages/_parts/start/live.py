@@ -23,7 +23,7 @@ RECORDED = "add-113"  #: played where training is not allowed
 RUN, FRAME, PLAYING = "start_run", "start_frame", "start_playing"  #: keys of the session
 FIRST = 8  #: steps below show nothing yet and are skipped
 LEARNED = 0.99
-CAPTION = "To add, the network rotates the circles ($k$: frequency; percentage: share of the embedding). Test sums are outside training."
+CAPTION = "To add, the network rotates the circles ($k$: frequency; percentage: share of the embedding)."
 
 
 def config() -> RunConfig:

@@ -33,19 +33,19 @@ FUNCTIONS = {
         "def xor(a, b):\n    some = a or b\n    return some and not (a and b)",
         logic.xor,
         logic.not_all_equal_network(2),
-        "Each unit is one clause of the program: $h_1 > 0$ if no input is true, $h_2 > 0$ if both are.",
+        "Each unit is a clause: $h_1 > 0$ if no input is true, $h_2 > 0$ if both are.",
     ),
     "not all equal of three": Shown(
         "def not_all_equal(a, b, c):\n    some = a or b or c\n    return some and not (a and b and c)",
         logic.not_all_equal,
         logic.not_all_equal_network(3),
-        "Each unit is one clause of the program: $h_1 > 0$ if no input is true, $h_2 > 0$ if all are.",
+        "Each unit is a clause: $h_1 > 0$ if no input is true, $h_2 > 0$ if all are.",
     ),
     "xor of three": Shown(
         "def xor(a, b, c):\n    return (a + b + c) % 2 == 1",
         logic.xor,
         logic.xor_network(3),
-        "No unit is a part of the program: together they bend a line at 0, 1 and 2 true inputs, so the output alternates.",
+        "No unit is a part of the program: together they bend a line so that the output alternates.",
     ),
 }
 
@@ -64,7 +64,7 @@ def section() -> None:
             printed[name] = logic.truth(function, 3)
         equal, odd = (int((printed["program"] == printed[name]).sum()) for name in ("not all equal", "xor"))
         write.text(
-            f"**Symbolic**: a program. It is printed as xor (an odd number of true inputs), but agrees with xor in only {odd} of "
+            f"**Symbolic**: printed as xor (an odd number of true inputs), this program agrees with xor in only {odd} of "
             f"{len(printed)} rows, and with ***not all equal*** in {equal}."
         )
         st.code(PRINTED.strip(), language="lua")
@@ -81,9 +81,8 @@ def section() -> None:
         product = _matrix((printed_matrix @ printed_matrix).tolist())
         always = "always" if (values > 0).all() else "not always"
         write.text(
-            rf"**Sub-symbolic**: equation 3, meant to do the same. With **no nonlinearity** between them, its matrices are one linear map, ${product}$, "
-            rf"and no linear map computes xor. A sigmoid is {always} above 0, so every answer is true; with a threshold of $\tfrac12$, σ₁ is "
-            "never true and σ₂ equals $a$."
+            rf"**Sub-symbolic**: equation 3, meant to do the same, cannot. With **no nonlinearity** between them, its matrices are one linear map, "
+            rf"${product}$. The sigmoid is {always} above 0, so every answer is true; with threshold $\tfrac12$, σ₁ is never true and σ₂ equals $a$."
         )
         W = _matrix(logic.PRINTED_MATRIX)
         write.latex(rf"f(x) = \sigma\left({W} {W}\, x\right) > 0")

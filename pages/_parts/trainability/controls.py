@@ -45,7 +45,7 @@ def choose() -> landscape.View:
             bind="query-params",
             width=300,
             on_change=_changed,
-            help="From the paper's Table 1, and grokking",
+            help="The paper's Table 1",
         )
         own = CONDITIONS[condition] == landscape.GROKKING
         if own == (st.session_state.get("networks") == PAPER):
@@ -56,7 +56,7 @@ def choose() -> landscape.View:
             key="networks",
             bind="query-params",
             width=340,
-            help="Small networks take a fortieth of the time",
+            help="Small: 40 times faster",
         )
         cells = st.selectbox(
             "Cells per axis",
@@ -65,7 +65,7 @@ def choose() -> landscape.View:
             key="cells",
             bind="query-params",
             width=130,
-            help="Each doubling trains two to four times as many networks",
+            help="Doubling costs two to four times",
         )
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         whole_map = landscape.widest(CONDITIONS[condition])
@@ -77,7 +77,7 @@ def choose() -> landscape.View:
                 max_chars=60,
                 width=200,
                 placeholder=f"{ends[0]:g} {ends[1]:g}",
-                help="Two numbers, as log10; or drag on the map",
+                help="Two numbers, as log10",
             )
         trail = st.session_state.get(TRAIL, [])
         st.button(
@@ -258,5 +258,5 @@ def buttons(view: landscape.View, tile: landscape.Tile | None) -> None:
             type="primary",
             on_click=start,
             args=(view,),
-            help="In the background, from coarse to fine",
+            help="Coarse to fine",
         )

@@ -44,15 +44,14 @@ def show() -> None:
     table, nudged = boundaries(version), moved(version)
     write.text(miii.landscape.question.answer(table, nudged))
     write.text(
-        f"Each cell learns addition modulo {own.P} from {own.SHARE:.0%} of the pairs, with its own learning rate and weight decay but the same split and "
-        f"initial weights. It groks if test accuracy reaches 99% within {maps[0][1].view.steps} steps. To explore this map, choose the condition "
-        f"*{write.escaped('Modular addition: does it grok?')}* above."
+        f"Each cell learns addition modulo {own.P} from {own.SHARE:.0%} of the pairs, with its own learning rate and weight decay. It groks if test "
+        f"accuracy reaches 99% within {maps[0][1].view.steps} steps. To explore, choose *{write.escaped('Modular addition: does it grok?')}* above."
     )
     cell(
         zooms,
         version=version,
         alt="Map of learning rate and weight decay: blue where a network groks.",
-        caption="The whole map, then zooms into its busiest part. Darker blue: groks sooner; darker orange: lower test accuracy.",
+        caption="Zooms into the busiest part. Darker blue: groks sooner; darker orange: lower test accuracy.",
     )
     cell(
         roughness,
