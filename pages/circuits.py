@@ -17,8 +17,8 @@ startup.run_app_first()
 write.title("Circuits")
 write.text(
     """
-Each part writes to the **residual stream**, from which later parts read. **Corrupting** such an edge gives it its value on a pair with
-another answer. The edges that matter most form the **circuit**.
+Each part writes to the **residual stream**, which later parts read. **Corrupting** such an edge gives it the value from a pair with another
+answer. The edges that matter most form the **circuit**.
 """
 )
 
@@ -69,7 +69,7 @@ cell(
     by_head=by_head,
     places=positions(task),
     width="content",
-    caption="Each cell patches one clean activation into the run on another pair: 1 recovers the answer, 0 changes nothing. Logit difference: "
+    caption="Each cell patches one clean activation into the pass on another pair: 1 recovers the answer, 0 changes nothing. Logit difference: "
     f"{sweep.clean:.3g} clean, {sweep.corrupt:.3g} corrupted; if they hardly differ, shares mean little.",
 )
 
@@ -109,5 +109,5 @@ cell(
     without_frequencies,
     name=name,
     step=step,
-    caption="Each bar removes all waves of one frequency in a or b.",
+    caption="Each bar removes one frequency in a or b.",
 )

@@ -18,12 +18,12 @@ startup.run_app_first()
 write.title("Formula")
 write.text(
     r"""
-If the network adds on circles, its $p^3$ logits are a few cosines, with $w_k = 2 \pi k / p$:
+If the network adds on circles, its logits are a few cosines ($w_k = 2 \pi k / p$):
 
 $$\mathrm{logit}(c \mid a, b) \approx \sum_k \alpha_k \cos\left(w_k (a + b - c) + \varphi_k\right).$$
 
-At each key frequency $k$, the fit takes the strongest of **all** waves in $(a, b)$: nothing forces a sum. It is scored on the half of
-the pairs left out of the fit.
+At each key frequency $k$, the fit takes the strongest of **all** waves in $(a, b)$: nothing forces a sum. Scores are on the other half of
+the pairs.
 """
 )
 
@@ -124,8 +124,8 @@ write.table(
     name="verdict-evidence",
 )
 write.caption(
-    "“One sum” counts the operands in the shared sum. The last two bounds are baselines: moving straight between answers' means, and random "
-    "planes." + ("" if report.train_accuracy is not None else " The training split is unknown.")
+    "“One sum” counts the operands in the shared sum. The last bounds are baselines: straight moves between answers' means, and random planes."
+    + ("" if report.train_accuracy is not None else " The training split is unknown.")
 )
 write.text(
     f"**Certificate**: the formula proves {report.certified:.1%} of all pairs correct; {report.accuracy:.1%} are."
@@ -160,7 +160,7 @@ else:
 write.header("Run the formula instead of the network", anchor="instead")
 write.text(
     r"""
-Positive amplitudes make the formula peak at $c = a + b$ whatever it was fitted to. Its accuracy is no evidence; the variance it explains is.
+With positive amplitudes, any such formula peaks at $c = a + b$: its accuracy is no evidence, the variance it explains is.
 """
 )
 earlier = [at for at in run.steps if at < step]
@@ -178,7 +178,7 @@ if earlier:
             help="Default: the last below 50% test accuracy",
         )
 else:
-    write.caption("There is no earlier snapshot.")
+    write.caption("No earlier snapshot.")
 if keys:
     columns = {step: fit} if other is None else {other: fitted(name, step, other), step: fit}
     measures = {
@@ -218,8 +218,8 @@ else:
 write.header("Steer it", anchor="steering")
 write.text(
     rf"""
-The causal test: in the last MLP's output, regression finds each key frequency's plane. Rotate it by $w_k s$; if the formula is right, the
-answer becomes {added} + s.
+The causal test: regression finds each key frequency's plane in the last MLP's output. Rotate it by $w_k s$, and the answer should become
+{added} + s.
 """
 )
 if keys:

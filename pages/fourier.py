@@ -141,7 +141,7 @@ for i, frequency in enumerate(frequencies):
             step=step,
             k=frequency,
             width="content",
-            alt=f"Tokens in the plane of frequency {frequency}, colored by k n mod p.",
+            alt=f"Tokens in the plane of frequency {frequency}.",
         )
 choice = find_keys(name, step)
 relabelled, order = choice.relabelling, choice.aligned(run.task())[0]
@@ -176,7 +176,7 @@ if angled:
                 k=frequency,
                 label=label,
                 width="content",
-                alt="The angle of each token against k n mod p.",
+                alt=f"Token angles. {label}.",
             )
     measured = (measured_angles(name, *at) for at in ((step, angled[0]), (step, weakest), (run.steps[0], angled[0])))
     found, weak, untrained = (f"{each.r2:.3f}" for each in measured)
@@ -261,7 +261,7 @@ elif analysis.grid.MIN_P <= p <= LIMIT:
         step=step,
         site=site,
         width="content",
-        caption="Row and column 0: waves in one operand. Diagonal: products of one frequency, which make up "
+        caption="Row and column 0: one operand. Diagonal: products of one frequency, which make up "
         + ("$\\cos w_k(a+b)$. " if order.natural else f"waves in {order.words((1, 1))}. ")
         + f"Strongest: {told}.",
     )
@@ -273,7 +273,7 @@ cell(
     power_over_training,
     name=name,
     stamp=len(run.steps),
-    caption="Random weights hold all frequencies about equally.",
+    caption="Random weights hold all about equally.",
 )
 
 write.header("How many directions does it use?", anchor="rank")
@@ -282,5 +282,5 @@ cell(
     singular_values,
     name=name,
     step=step,
-    caption=f"{few} of {len(values)} directions hold 99% of the variance; the effective rank is {rank:.1f}. Each circle needs two.",
+    caption=f"{few} of {len(values)} directions hold 99% of the variance; effective rank {rank:.1f}. A circle needs two.",
 )

@@ -23,7 +23,7 @@ Like the world model GAIA-1, this network predicts frame by frame: a **condition
 In a **roll-out** it reads its own output, given only the conditions: one wrong digit spoils what follows.
 """
 PLACES = r"""
-Each position adds vectors of its frame and of its slot among $F$ tokens:
+Each position adds vectors of its frame and slot:
 
 $$W_{\mathrm{pos}}[i] = W_{\mathrm{step}}[\lfloor i / F \rfloor] + W_{\mathrm{slot}}[i \bmod F].$$
 """
@@ -123,7 +123,7 @@ else:
         )
         for label, value, says in (
             ("Labels, ROC AUC", held["auc"], "Last label, held-out sequences, true frames given"),
-            ("Coprime to the base", held["auc_coprime"], "ROC AUC where the last digit reveals nothing"),
+            ("Coprime to the base", held["auc_coprime"], "Where the last digit reveals nothing"),
             (
                 "Baseline from earlier labels",
                 report["context"]["labels_coprime"],
@@ -164,4 +164,4 @@ if run.config.model.positions == "frames":
         caption=f"Near 0 before training. Slot 0 is the condition, slot {task.width + 1} the label.",
     )
 else:
-    write.text(f"Positions “{run.config.model.positions}” have no step and slot vectors.")
+    write.text(f"Not with positions “{run.config.model.positions}”.")

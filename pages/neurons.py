@@ -112,7 +112,7 @@ cell(
     by_angle=by_angle,
     width="content",
     pick=("neuron", one_neuron.choose),
-    caption=f"Each tile: a neuron over {order.names[0]} (down) and {order.names[1]} (right), on its own color scale. "
+    caption=f"{order.names[0]} down, {order.names[1]} right; each tile has its own color scale. "
     + ("One frequency, one pattern, shifted by phase. " if by_angle else "Phase grows from left to right. ")
     + "Click a tile to open it [below](#neuron).",
 )
@@ -177,9 +177,9 @@ cell(
     name=name,
     step=step,
     pick=("neuron", one_neuron.choose),
-    caption="On the line, a neuron writes the phase it reads; a constant in the task shifts all neurons of a frequency alike."
+    caption="On the line, a neuron writes the phase it reads; a constant in the task shifts a frequency's neurons alike."
     if found
-    else "There are no single-frequency neurons.",
+    else "No single-frequency neurons.",
 )
 
 write.header("What if a cluster is ablated?", anchor="silenced")
@@ -201,7 +201,7 @@ if found:
         kind=kind,
     )
 else:
-    write.caption("There are no single-frequency neurons.")
+    write.caption("No single-frequency neurons.")
 
 write.header("When do the neurons find their frequencies?", anchor="training")
 with st.spinner(f"Analyzing {len(run.steps)} snapshots …", show_time=True):

@@ -16,7 +16,7 @@ startup.run_app_first()
 write.title("Progress")
 write.text(
     r"""
-Accuracy jumps; the circuit behind it grows gradually (Nanda et al.). **Restricted loss** keeps only the logits' waves in $w_k(a+b)$ at the
+Accuracy jumps; the circuit behind it grows gradually. **Restricted loss** keeps only the logits' waves in $w_k(a+b)$ at the
 key frequencies; **excluded loss** only the rest.
 """
 )
@@ -72,7 +72,7 @@ write.text(
     r"""
 - **Phases** (our own rule): *memorization* until the test loss peaks, *circuit formation* until it halves, *cleanup* until 99% test
   accuracy; none below 99% training accuracy.
-- **Restricted loss** falls before the test loss. Below the full loss, the rest only adds noise.
+- **Restricted loss** falls before the test loss; below the full loss, the rest is noise.
 - **Excluded loss** (training pairs) rises as the circuit replaces memorization.
 - **Gini coefficient**: near 1 if one frequency dominates.
 - **Active frequencies**: power in the neurons above mean + 2 standard deviations of the snapshot (Syrkis's later preprint), or mean + 1 of

@@ -60,7 +60,7 @@ def click() -> None:
 
 def compare(name: str) -> None:
     st.session_state[SECOND_RUN] = name
-    st.session_state[MESSAGES] = f"Every page now compares {st.session_state[RUN]} with {name}."
+    st.session_state[MESSAGES] = f"All pages now compare {st.session_state[RUN]} with {name}."
 
 
 def rename_choices(old: str, new: str | None) -> None:
@@ -149,7 +149,7 @@ def actions(name: str) -> None:
         resumable = st.checkbox(
             "Download with training state",
             key="download-state",
-            help="So that training can resume elsewhere",
+            help="To resume elsewhere",
         )
     says = None if why is None else write.escaped(why)
     with st.container(horizontal=True, gap="small"):
@@ -260,13 +260,13 @@ if names:
         "Chosen run",
         names,
         key=CHOSEN,
-        help="Or select a row of the table",
+        help="Or select a row",
     )
     actions(chosen)
 elif search and not listed:
-    write.info(f"No run matches every word of “{' '.join(search.split())}”.", icon="search_off")
+    write.info(f"No run matches “{' '.join(search.split())}”.", icon="search_off")
 elif not listed:
-    write.info("There is no run yet. Train one, or import one below.", icon="play_circle")
+    write.info("No run yet. Train one, or import one below.", icon="play_circle")
 
 messages()  # in view of the buttons above and below
 write.header("Import a run", anchor="bring")

@@ -200,7 +200,7 @@ if reported is not None or st.toggle(
     "Measure",
     key="measure",
     bind="query-params",
-    help="About ten seconds",
+    help="About 10 s",
 ):
     with st.spinner("Measuring …", show_time=True):
         found = measured(run.name, step, QUICK)
@@ -229,7 +229,7 @@ if reported is not None or st.toggle(
             name=run.name,
             examples=QUICK,
             width="content",
-            caption="Controls: sign and size (“magnitude”), and residues of other sequences (“shuffled”)."
+            caption="Controls: sign and size (“magnitude”); residues of other sequences (“shuffled”)."
             + " Step 0 is untrained." * (0 in run.steps),
         )
     if reported is not None and "seeds" in reported:

@@ -96,8 +96,8 @@ write.table(
     name="sparse-recalls",
 )
 write.caption(
-    f"Training: {config.n_train:,} integers from {config.low:,}; test: the next {config.n_test:,}. Thresholds are the middle of those within 0.1% of "
-    "the best in training, because unseen leading digits shift all evidence."
+    f"Training: {config.n_train:,} integers from {config.low:,}; test: the next {config.n_test:,}. Thresholds: the middle of those within 0.1% of "
+    "the best in training, as unseen leading digits shift all evidence."
 )
 
 write.header("One integer in the grid", anchor="integer")

@@ -125,8 +125,8 @@ MEASURES = [
 
 write.title("Symbolic")
 write.text(
-    "The draft paper calls programs **symbolic**, since their parts have meanings of their own, and networks **sub-symbolic**. Here is the same "
-    "function as both."
+    "The draft paper calls programs **symbolic**, as their parts have their own meanings, and networks **sub-symbolic**. Here is one function as "
+    "both."
 )
 symbolic_logic.section()
 
@@ -170,8 +170,8 @@ with right:
         )
     else:
         write.text(
-            f"**A modular sum**: ${in_words(*total)}$ modulo {p} at every pair. The compiled network embeds numbers as waves, multiplies them in its "
-            f"neurons, and writes $\\cos w_k({in_words(*total)} - c)$ to the logits."
+            f"**A modular sum**: ${in_words(*total)}$ modulo {p}. The compiled network embeds numbers as waves, multiplies them in neurons, and writes "
+            f"$\\cos w_k({in_words(*total)} - c)$."
         )
     st.button(
         "Train",
@@ -186,7 +186,7 @@ with right:
     if live and name is not None:
         st.fragment(watch, run_every=control.POLL)(name)
     elif name is None:
-        write.caption("Not trained yet with these settings.")
+        write.caption("Not trained yet.")
     else:
         run = runs.open(name)
         if run.can_resume:  # it was paused or stopped
@@ -196,13 +196,13 @@ with right:
 write.header("Trained and compiled, side by side", anchor="inside")
 done = runs.open(name) if name is not None and not live else None
 if done is None and total is None:
-    write.caption("Nothing is trained yet.")
+    write.caption("Not trained yet.")
     write.stop()
 if p < analysis.grid.MIN_P:
     write.info(f"p must be at least {analysis.grid.MIN_P} to tell frequencies apart (got {p}).")
     write.stop()
 if task.n_pairs < p * p:
-    write.info(f"This section needs a value at all {p * p:,} pairs; {p * p - task.n_pairs:,} have none.")
+    write.info(f"A value is needed at all {p * p:,} pairs; {p * p - task.n_pairs:,} have none.")
     write.stop()
 columns: dict[str, list[str]] = {"measure": MEASURES}
 with st.spinner("Analyzing …", show_time=True):

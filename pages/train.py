@@ -49,7 +49,7 @@ with story:
 
 if question is not None:
     write.warning(question, icon="hourglass_top")
-    agreed = st.checkbox("Train anyway", key="agreed", help="The app may stop if memory runs out")
+    agreed = st.checkbox("Train anyway", key="agreed", help="The app may run out of memory")
 with st.container(horizontal=True, gap="small"):
     st.button(
         "Start",
@@ -126,7 +126,7 @@ def other_task() -> str | None:
 
 if chosen is not None and (other := other_task()) is not None:
     st.divider()
-    st.caption(f"The run chosen in the sidebar, {write.escaped(chosen)}, is on another task.")
+    st.caption(f"The chosen run, {write.escaped(chosen)}, is on another task.")
     st.button(
         f"Show {write.escaped(chosen)}",
         icon=":material/show_chart:",

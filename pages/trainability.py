@@ -17,8 +17,10 @@ from pages._server import mapping
 
 startup.run_app_first()
 
-CAPTION = "Darker: faster, by rank. Drag to zoom; click for a loss. Only cells near the boundary are trained."
-OWN_CAPTION = "Darker blue: groks sooner, by rank; darker orange: lower test accuracy. Drag to zoom; click for curves."
+CAPTION = "Darker: faster, by rank. Drag to zoom; click for its loss. Only cells near the boundary are trained."
+OWN_CAPTION = (
+    "Darker blue: groks sooner, by rank; darker orange: lower test accuracy. Drag to zoom; click for its curves."
+)
 POLL = 1.0  # seconds between looks at a map that is computed
 
 
@@ -99,7 +101,6 @@ def figures(view: landscape.View, live: bool) -> None:
                     map_of,
                     saved=name,
                     stamp=(tile.resolution, tile.seconds),
-                    alt="Map of two hyperparameters: blue where training succeeds, orange elsewhere.",
                     caption=OWN_CAPTION if view.condition == landscape.GROKKING else CAPTION,
                     pick={drawn.BRUSH: controls.zoom, drawn.POINT: controls.pick},
                 )
@@ -187,8 +188,8 @@ compared = table(found)
 within = compared["paper within interval"].dropna()
 write.text(
     f"The paper's dimension is within our interval for {(within == 'yes').sum()} of {len(within)} rows. A smooth boundary has dimension 1, a "
-    "fractal one more. Our intervals are wide: the paper uses many more zooms, at 4,096 cells per axis. A zoom that misses the intricate part "
-    "is smooth, as in the last row."
+    "fractal one more. Our intervals are wide: the paper uses many more zooms, of 4,096 cells per axis. A zoom that misses the intricate part "
+    "looks smooth, as in the last row."
 )
 cell(
     dimensions,
@@ -203,7 +204,5 @@ write.table(
 missing = [condition.title for name, condition in landscape.CONDITIONS.items() if name not in found]
 if missing:
     write.text(f"No maps are shipped of {'; '.join(missing)}. Compute one above.")
-write.text(
-    "The last condition has two rows: the paper offsets the initial weights; its notebook, the weights at every step."
-)
+write.text("The last condition has two rows: the paper offsets initial weights, its notebook those at every step.")
 question.show()

@@ -59,7 +59,7 @@ def choose_run(choice: Choice, second: bool) -> None:
         second: whether the page can show a second run.
     """
     if choice.unknown is not None:
-        write.warning(f"There is no run named “{shortened(choice.unknown, QUOTED)}” here; showing another one.")
+        write.warning(f"No run is named “{shortened(choice.unknown, QUOTED)}” here; showing another one.")
     options = choice.options
     # not bound by Streamlit, which omits a value from the URL until a widget changes it
     st.selectbox(
@@ -110,7 +110,7 @@ def _second_picker(options: list[str], kinds: Mapping[str, str]) -> None:
         key=SECOND_RUN,
         bind="query-params",
         placeholder="another run",
-        help="Of the same kind of task, at the nearest snapshot",
+        help="Same kind of task, nearest snapshot",
     )
 
 
@@ -136,7 +136,7 @@ def chosen_run() -> runs.Run:
             write.error(error)
             write.stop()
     if finished:
-        write.info(f"{name} has no snapshots, so there are no weights to show.")
+        write.info(f"{name} has no snapshots to show.")
     else:
         write.info(f"{name} has not started to train.")
     write.stop()

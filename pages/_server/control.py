@@ -67,7 +67,7 @@ def stop(name: str) -> None:
     if job is None:
         return
     if job.status == "queued":
-        st.session_state[NOTE] = f"{name} was taken out of the queue before its first step."
+        st.session_state[NOTE] = f"{name} left the queue before its first step."
     registry().stop(job)
     job.wait(0.5)  # time for the current step and for writing the run
 
@@ -121,7 +121,7 @@ def show(name: str, job: Job | None, run: runs.Run | None, config: RunConfig, at
                 on_click=resume,
                 args=(name,),
                 disabled=why_not is not None,
-                help=why_not or "Ends at the weights of an uninterrupted run",
+                help=why_not or "As if never interrupted",
             )
     if run is None or not run.imported:
         at = job.step.step if job is not None and job.step is not None else at
@@ -133,7 +133,7 @@ def unfinished(run: runs.Run) -> None:
     """Say that a run still trains, or that it was stopped, with a button that resumes it."""
     job = registry().get(run.name)
     if job is not None and not job.ended:
-        st.markdown(f":material/sync: Still training: what is shown may change until step {run.config.steps:,}.")
+        st.markdown(f":material/sync: Training: results may change until step {run.config.steps:,}.")
         return
     result = run.result
     if result is None or not result["stopped"] or not run.can_resume:
@@ -141,7 +141,7 @@ def unfinished(run: runs.Run) -> None:
     why_not = rights.why_not(run.name)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
-            f":material/stop: Stopped at step {result['steps']:,} of {run.config.steps:,}: more training may change what is shown.",
+            f":material/stop: Stopped at step {result['steps']:,} of {run.config.steps:,}: more training may change results.",
             width="content",
         )
         st.button(

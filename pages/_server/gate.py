@@ -99,7 +99,7 @@ def check(needs: Cost, what: str, title: str | None = None) -> None:
         on_click=st.session_state.update,
         args=({CONFIRMED: what},),
         icon=":material/play_arrow:",
-        help="Leaving the page stops it at the next figure",
+        help="Leaving the page stops it",
     )
     write.stop()
 

@@ -60,7 +60,6 @@ def _sums(run: Run, what: str) -> str:
 def show_pattern(run: Run, step: int, example: int, layer: int) -> None:
     """Show an example's attention pattern, head by head."""
     task = run.task()
-    shown = " ".join(task.token_names[token] for token in task.tokens[example])
     last = f"the last row (“{task.token_names[task.tokens[example, -1]]}”)"
     cell(
         pattern,

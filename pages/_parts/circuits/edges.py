@@ -90,7 +90,7 @@ def show(run: Run, step: int, places: str) -> None:
         edges=edges,
         places=places,
         width="content",
-        caption=("" if f is None else f"All other edges corrupted, faithfulness is **{f:.3f}** on fresh examples. ")
+        caption=("" if f is None else f"Faithfulness **{f:.3f}** on fresh examples, all other edges corrupted. ")
         + f"Strongest edge: {named(shown.edges[0].source, places)}, to "
         + f"{named(shown.edges[0].target, places, shown.edges[0].which)}. Hover to see paths; click to keep them.",
     )

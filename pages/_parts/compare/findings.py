@@ -20,7 +20,7 @@ HELP = TRAINING | MEASURES
 #: Bounds of the verdict on addition, by column of a comparison.
 ADDITION = {"explained": criteria.VARIANCE_EXPLAINED, "steering": criteria.STEERING_ACCURACY}
 #: The shipped comparisons, for the help of the control.
-ABOUT = "depth: addition with 2, 6 and 12 layers; primes: five digits; yours: runs of your own"
+ABOUT = "depth: 2, 6 and 12 layers; primes: five digits; yours: your runs"
 INTEGER_COLUMNS = ("grokked_at", "parameters", "key_frequencies", "sieve_depth")
 
 

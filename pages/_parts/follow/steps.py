@@ -134,7 +134,7 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
     on = int((found.post > 0).sum())
     source = "heads' outputs" if found.patterns else "last token's residual stream"
     write.text(
-        f"{len(found.post)} **neurons** take weighted sums of the {source}, followed by "
+        f"{len(found.post)} **neurons** weigh the {source} and apply "
         f"{ACTIVATIONS.get(run.config.model.act, run.config.model.act)}: {on} are above 0. Each adds its pattern to the logits, scaled by its "
         "activation."
     )

@@ -26,7 +26,7 @@ def show(name: str, step: int, stamp: float) -> None:
     """
     values = _values(name, step, stamp)
     if values is None:
-        st.caption("Your browser can run plain blocks with attention only; this network has others.")
+        st.caption("Browsers run plain blocks with attention only.")
     else:
         _LIVE(key="live-network", data=values)
 

@@ -166,7 +166,7 @@ def _take_in(make: Callable[[], runs.Run], again: bool) -> None:
     else:
         st.session_state[IMPORTED] += 1
         st.session_state[CHOSEN] = st.session_state[RUN] = run.name
-        st.session_state[MESSAGES] = f"Imported {run.name}; every page now shows it."
+        st.session_state[MESSAGES] = f"Imported {run.name}."
 
 
 def _taken() -> list[str]:

@@ -72,9 +72,9 @@ def by_network(run: Run, step: int, terms: str, given: int, true: int | None) ->
     answer = "**no term**" if found.term is None else f"**{spelled(found.term)}**"
     truth = "" if true is None else f" The true term is {spelled(true)}."
     write.text(
-        f"{run.name} predicts {answer}.{truth} It reads what simple rules (repetitions, differences, fitted coefficients) predict and how often "
-        f"each was right. It outputs residues of the next term and its size, {spelled(found.smallest)} to {spelled(found.largest)} "
-        f"(confidence {found.probability:.0%}); the **Chinese remainder theorem** combines the most confident residues."
+        f"{run.name} predicts {answer}.{truth} It reads simple rules' predictions (repetitions, differences, fitted coefficients) and how often each "
+        f"was right, and outputs the next term's residues and size, {spelled(found.smallest)} to {spelled(found.largest)} "
+        f"(confidence {found.probability:.0%}). The **Chinese remainder theorem** combines the most confident residues."
     )
     if max(abs(term).bit_length() for term in analysis.kinds.parse(terms).terms[:given]) >= LARGEST_BITS:
         write.text(f"With terms of {LARGEST_BITS} or more bits, residues may be right; the answer cannot be.")
@@ -121,7 +121,7 @@ def by_recurrence(read: tuple[int, ...], true: int | None) -> None:
     found = analysis.recurrences.shortest(read)
     if found.tested < 1:
         write.text(
-            f"**No linear recurrence** (Berlekamp–Massey): the shortest has order {len(found.coefficients)}, all that {len(read)} terms determine."
+            f"**No linear recurrence** (Berlekamp–Massey): the shortest, of order {len(found.coefficients)}, uses up all {len(read)} terms."
         )
         return
     rule = " ".join(
@@ -160,7 +160,7 @@ def accuracy(run: Run, step: int) -> None:
     four = {row["rule"]: row["network"] for row in rows if row["rule"] in KINDS}
     write.subheader("How often is the next term exact?")
     write.text(
-        f"On held-out families, {run.name} gives the exact next term for "
+        f"On held-out families, {run.name} is exact for "
         + ", ".join(f"{share:.0%} of {rule} rules" for rule, share in four.items())
         + "."
     )

@@ -149,7 +149,7 @@ modulo {q} in training, and to others.
         + (
             f"On real integers with withheld counts: {span(found.withheld)}."
             if found.withheld
-            else f"Adding needs {LEAST} on both."
+            else f"Adding requires {LEAST} on both."
         ),
     )
     if found.by_counts:

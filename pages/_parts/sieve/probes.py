@@ -68,11 +68,11 @@ after it, at the last position.
         best["untrained"] = probed(run.name, step, moduli, False).best(q)
     listed = "; ".join(f"{name} {value:.3f}" for name, value in best.items())
     write.caption(
-        f"Best held-out R² for {q}: {listed}. Below 0 is worse than the mean. "
+        f"Best held-out R² for {q} over harmonics, sites, positions: {listed}. Below 0: worse than the mean. "
         + (
             f"Shuffled labels: {write.escaped(control)}."
             if control
-            else f"No shuffled-label control (run {write.escaped(run.name)}-shuffled)."
+            else f"No shuffled-label control: no run {write.escaped(run.name)}-shuffled."
         )
     )
 

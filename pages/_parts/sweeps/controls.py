@@ -105,7 +105,7 @@ def show(sweep: sweeps.Sweep) -> None:
                 on_click=start,
                 args=(sweep.name,),
                 disabled=why is not None,
-                help=why or "One run at a time, after queued single runs",
+                help=why or "One at a time, after single runs",
             )
         with st.popover(
             "Extend",
@@ -178,10 +178,10 @@ def panel() -> None:
             st.caption(f"On this server a sweep has at most {found.max_sweep} runs{limit}.")
     with file:
         given = st.file_uploader(
-            "The zip file of a sweep's folder",
+            "A sweep's folder, zipped",
             type="zip",
             key=f"sweep-zip-{st.session_state.setdefault(TURN, 0)}",
-            help="From `zip -r sweep.zip FOLDER`; every file is checked",
+            help="From `zip -r sweep.zip FOLDER`",
         )
         st.button(
             "Add to the sweeps",

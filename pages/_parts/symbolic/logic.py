@@ -64,7 +64,7 @@ def section() -> None:
             printed[name] = logic.truth(function, 3)
         equal, odd = (int((printed["program"] == printed[name]).sum()) for name in ("not all equal", "xor"))
         write.text(
-            f"**Symbolic**: printed as xor (an odd number of true inputs), this program agrees with xor in only {odd} of "
+            f"**Symbolic**: printed as xor (an odd number of true inputs), it agrees with xor in only {odd} of "
             f"{len(printed)} rows, and with ***not all equal*** in {equal}."
         )
         st.code(PRINTED.strip(), language="lua")

@@ -75,7 +75,7 @@ def run_form() -> RunConfig:
                 default="fast",
                 required=True,
                 key="recipe",
-                help="literature: the hyperparameters of Nanda et al. 2023, many minutes",
+                help="literature: as in Nanda et al. 2023, many minutes",
             )
         preset = view.preset(task)
     # typed values are checked at the end

@@ -50,21 +50,18 @@ def show() -> None:
     cell(
         zooms,
         version=version,
-        alt="Map of learning rate and weight decay: blue where a network groks.",
         caption="Zooms into the busiest part. Darker blue: groks sooner; darker orange: lower test accuracy.",
     )
     cell(
         roughness,
         version=version,
-        alt="Dimension and structure of the boundary by zoom, and of a noisy line.",
         caption="Control: inside its band, the noisy line reaches dimension 2 and loses its structure.",
     )
     write.table(table.round(3), name="grokking-boundary")
     if len(nudged):
         write.text(
-            "We move all learning rates of the whole map by a *distance* in log10 and count the cells that change sides. Near a boundary of dimension D, "
-            "this share falls as the distance to the power 2 − D ([McDonald et al. 1985](https://doi.org/10.1016/0167-2789(85)90001-6)). The last row "
-            "compares neighboring cells."
+            "If all learning rates move by a *distance* (log10), the share of cells that change sides falls as the distance to the power 2 − D, for a "
+            "boundary of dimension D ([McDonald et al. 1985](https://doi.org/10.1016/0167-2789(85)90001-6)). Last row: neighboring cells."
         )
         form = {"distance": st.column_config.NumberColumn(format="%.2g")}
         write.table(nudged, name="grokking-moved", width="content", column_config=form)
