@@ -11,8 +11,7 @@ startup.run_app_first()
 write.title("Attention")
 write.text(
     """
-The answer is read at the last token, which sees the others only through attention: each head takes a weighted mean of the tokens. The weights
-are its **pattern**.
+The last token, where the answer is read, sees the others only through attention: each head takes a weighted mean. The weights are its **pattern**.
 """
 )
 

@@ -54,7 +54,7 @@ if run.config.model.plain:
     edges.show(run, step, positions(task))
 else:
     write.info(
-        f"No edge graph: edges do not add up in {run.config.model.block} blocks with {run.config.model.mixer}.",
+        f"No edge graph: {run.config.model.block} blocks with {run.config.model.mixer} do not add up.",
         icon="info",
     )
 

@@ -182,8 +182,8 @@ else:
 if keys:
     columns = {step: fit} if other is None else {other: fitted(name, step, other), step: fit}
     measures = {
-        "accuracy of the network": {at: right(name, at) for at in columns},
-        "accuracy of the formula": {at: found.accuracy for at, found in columns.items()},
+        "network accuracy": {at: right(name, at) for at in columns},
+        "formula accuracy": {at: found.accuracy for at, found in columns.items()},
         "logit variance explained": {at: found.variance_explained for at, found in columns.items()},
         "argmax agreement": {at: found.argmax_agreement for at, found in columns.items()},
     }
@@ -195,8 +195,7 @@ if keys:
     )
     divergence = " and ".join(f"{found.kl:.3g} nats at step {at}" for at, found in columns.items())
     write.caption(
-        f"KL divergence from network to formula: {divergence}. Loss at step {step}: {fit.loss:.3g} nats (formula), "
-        f"{report.loss:.3g} (network)."
+        f"KL divergence, network to formula: {divergence}. Loss at step {step}: {fit.loss:.3g} nats (formula), {report.loss:.3g} (network)."
     )
 else:
     write.caption("No key frequency.")

@@ -27,7 +27,7 @@ if own is not None:
 write.text(
     r"""
 A network that adds modulo $p$ places its tokens on a few circles (Nanda et al.). On that of **frequency** $k$, token $n$ is at the angle
-$w_k n$, with $w_k = 2 \pi k / p$. Adding numbers is adding angles:
+$w_k n$, with $w_k = 2 \pi k / p$. Adding numbers adds angles:
 $\cos w_k(a+b) = \cos w_k a \cos w_k b - \sin w_k a \sin w_k b$.
 """
 )
@@ -233,7 +233,7 @@ cell(
     name=name,
     step=step,
     caption=r"The map is $W_\mathrm{out} W_U$ of the last block. "
-    f"Gini coefficient {gini_written:.2f}; effective rank (exp of the spectral entropy) {rank_written:.1f} of {len(all_written)}.",
+    f"Gini coefficient {gini_written:.2f}; effective rank (exp of spectral entropy) {rank_written:.1f} of {len(all_written)}.",
 )
 
 write.header("Which products of waves does it compute?", anchor="products")

@@ -19,8 +19,8 @@ from pages._tasks.checks import run_of_kind
 MOST = 12  # frames ahead
 
 INTRO = r"""
-Like the world model GAIA-1, this network predicts frame by frame: a **condition** $+d$, the **digits** of the next integer, its **label**.
-In a **roll-out** it reads its own output, given only the conditions: one wrong digit spoils what follows.
+Like the world model GAIA-1, the network predicts frames: a **condition** $+d$, the **digits** of the next integer, its **label**. In a
+**roll-out** it reads its own output, given only conditions: one wrong digit spoils what follows.
 """
 PLACES = r"""
 Each position adds vectors of its frame and slot:
@@ -119,7 +119,7 @@ else:
             f"Integer accuracy, {ahead} ahead",
             f"{far['integers']:.1%}",
             border=True,
-            help=f"All digits, {report['sequences']:,} roll-outs from held-out first frames",
+            help=f"All digits, {report['sequences']:,} roll-outs, held-out first frames",
         )
         for label, value, says in (
             ("Labels, ROC AUC", held["auc"], "Last label, held-out sequences, true frames given"),
@@ -148,7 +148,7 @@ else:
         name=run.name,
         step=step,
         ahead=ahead,
-        caption="Copying gets high digits right unless a carry reaches them. Held-out sequences: "
+        caption="Copying gets high digits right without carries. Held-out sequences: "
         + ", ".join(f"{row['sequences']:,} with {row['carries']}" for row in report["by_carries"])
         + " carries.",
     )

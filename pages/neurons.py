@@ -153,7 +153,7 @@ with left:
         name=name,
         step=step,
         pick=("frequency", look_at_frequency),
-        caption=f"Single-frequency: {listed}.",
+        caption=f"Single-frequency: {listed}. Click to open one.",
     )
 with right:
     cell(

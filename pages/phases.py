@@ -71,7 +71,7 @@ def everything(diagram: miii.sweeps.Diagram, color: Literal["phase", "learned_at
         color=color,
         caption=f"Of {len(rows)} cells: "
         + ", ".join(f"{counts[phase]} {phase}" for phase in miii.sweeps.phases.PHASES if phase in counts)
-        + f". {trained} networks were trained; faded cells take their neighbors' phase. Click a cell to open its run.",
+        + f". {trained} networks were trained; faded cells take their neighbors' phase. Click to open a run.",
         pick=("run", choose),
     )
     table(name, rows)

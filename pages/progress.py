@@ -78,8 +78,8 @@ write.text(
 - **Active frequencies**: power in the neurons above mean + 2 standard deviations of the snapshot (Syrkis's later preprint), or mean + 1 of
   all snapshots (its code).
 - **Gradient symmetricity** (are $a$ and $b$ used alike?), **distance irrelevance** (does the correct logit ignore $a - b$?) and
-  **circularity** (are the embedding's principal components waves?) were meant to tell “clock” from “pizza”; later work disputes that
-  there are just two. Standard error of symmetricity: at most """
+  **circularity** (are the embedding's principal components waves?) were to tell “clock” from “pizza”; later work disputes a dichotomy.
+  Standard error of symmetricity: at most """
     f"{error:.3f} ({analysis.progress.TRIPLES:,} random triples)."
 )
 write.caption("Nanda et al. 2023 (arXiv 2301.05217), section 5; Zhong et al. 2023 (arXiv 2306.17844), section 4.")

@@ -20,7 +20,8 @@ from pages._tasks.checks import run_of_kind
 QUICK = 400  # sequences that the page measures on; the report of a shipped run has more
 
 INTRO = """
-The network reads each term as **residues** modulo 2, 3, 4, …, a sign and a log magnitude{}. It is tested on rule families that it never saw.
+The network reads each term as **residues** modulo 2, 3, 4, …, a sign and a log magnitude{}. Tests are on held-out rule families, such as all
+geometric sequences of one base.
 """
 NAMES_KINDS = ", and names the kinds that hold"
 
@@ -109,7 +110,6 @@ def of_all(name: str, step: int, task: Sequences) -> None:
         scores,
         name=name,
         step=step,
-        caption="Whole families are held out, such as geometric sequences of one base.",
     )
     with st.expander(f"All {len(on_named)} named sequences"):
         write.table(pd.DataFrame(on_named), name="named")
@@ -163,7 +163,7 @@ read = parse(terms).terms
 shown = ", ".join(map(spelled, read))
 write.text(f"`{shown}`")
 if len(read) < task.shortest:
-    write.caption(f"Below {task.shortest} terms, the shortest in training, the network guesses.")
+    write.caption(f"Below {task.shortest} terms, its shortest, the network guesses.")
 elif len(read) > task.longest:
     write.caption(f"The network reads the first {task.longest} terms.")
 if task.target == "continuation":
@@ -183,7 +183,7 @@ cell(
     terms=terms,
     kind=kind,
     width="content",
-    caption=f"Orange parts support {kind}: its logit drops when they are blanked.",
+    caption=f"Blanking an orange part lowers the logit of {kind}.",
 )
 next_term.next_term(run, step, terms, read)
 of_all(run.name, step, task)
@@ -191,8 +191,7 @@ other_targets.over_seeds("kinds")
 
 write.header("Modulo spectrum", anchor="spectrum")
 write.text(
-    "Left: drop in held-out F1 when one part of every term comes from another sequence. Right: F1 when only one modulus keeps its residues; "
-    "sign and size stay."
+    "Left: drop in held-out F1 when one part of every term comes from another sequence. Right: F1 from sign, size and one modulus's residues."
 )
 differences = task.terms == "differences"
 reported = run.report_at(step)

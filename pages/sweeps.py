@@ -116,7 +116,7 @@ def everything(name: str) -> None:
                 y=y,
                 metric=metric,
                 title=title,
-                caption="Click a cell to open the run with the median.",
+                caption="Click to open the median run.",
                 pick=("run", choose),
             )
     if metric != "grokked_at":
@@ -139,7 +139,7 @@ def everything(name: str) -> None:
             version=version,
             columns=columns,
             metric=metric,
-            caption="One line per run. Click a point to open it.",
+            caption="Click a point to open its run.",
             pick=("run", choose),
         )
     table(name, pd.DataFrame(rows))

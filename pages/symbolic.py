@@ -125,15 +125,13 @@ MEASURES = [
 
 write.title("Symbolic")
 write.text(
-    "The draft paper calls programs **symbolic**, as their parts have their own meanings, and networks **sub-symbolic**. Here is one function as "
-    "both."
+    "The draft paper calls programs **symbolic**, as their parts have meanings, and networks **sub-symbolic**. Here is one function as both."
 )
 symbolic_logic.section()
 
 write.header("Your own formula", anchor="formula")
 write.text(
-    "Train a network on part of a formula's table modulo $p$. A formula linear in $a$ and $b$ also gives a **compiled** network, every weight "
-    "set by hand."
+    "Train a network on part of a formula's table. If linear in $a$ and $b$, it also gives a **compiled** network, every weight set by hand."
 )
 with st.container(horizontal=True, gap="medium"):
     text = type_expression("3*a - b + 7")
@@ -180,7 +178,7 @@ with right:
         on_click=control.start,
         args=(config,),
         disabled=live,
-        help=f"On {task.n_train:,} of {task.n_pairs:,} pairs",
+        help=f"{task.n_train:,} of {task.n_pairs:,} pairs",
     )
     control.messages()
     if live and name is not None:

@@ -19,7 +19,7 @@ startup.run_app_first()
 
 CAPTION = "Darker: faster, by rank. Drag to zoom; click for its loss. Only cells near the boundary are trained."
 OWN_CAPTION = (
-    "Darker blue: groks sooner, by rank; darker orange: lower test accuracy. Drag to zoom; click for its curves."
+    "Darker blue: groks sooner, by rank; darker orange: lower test accuracy. Drag to zoom, click for a cell's curves."
 )
 POLL = 1.0  # seconds between looks at a map that is computed
 
@@ -95,7 +95,7 @@ def figures(view: landscape.View, live: bool) -> None:
         left, right = st.columns([3, 2], gap="medium")
         with left:
             if name is None or tile is None:
-                write.info("Not computed yet.", icon="hourglass_empty")
+                write.info("This map has not been computed yet.", icon="hourglass_empty")
             else:
                 cell(
                     map_of,
@@ -163,8 +163,8 @@ def table(found: dict[str, landscape.Dimension]) -> pd.DataFrame:
 
 write.title("Trainability")
 write.text(
-    "[Sohl-Dickstein (2024)](https://arxiv.org/abs/2402.06184) found that the boundary of trainability is fractal: intricate however far one "
-    "zooms in. Each point is a network with its own two learning rates, from the same initial weights; blue converges, orange diverges."
+    "[Sohl-Dickstein (2024)](https://arxiv.org/abs/2402.06184) found that the boundary of trainability is fractal: intricate at every "
+    "zoom. Each point is a network with its own two learning rates, from one initialization; blue converges, orange diverges."
 )
 try:
     view = controls.choose()

@@ -59,7 +59,7 @@ def choose_run(choice: Choice, second: bool) -> None:
         second: whether the page can show a second run.
     """
     if choice.unknown is not None:
-        write.warning(f"No run is named “{shortened(choice.unknown, QUOTED)}” here; showing another one.")
+        write.warning(f"There is no run named “{shortened(choice.unknown, QUOTED)}” here; showing another one.")
     options = choice.options
     # not bound by Streamlit, which omits a value from the URL until a widget changes it
     st.selectbox(

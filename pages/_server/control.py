@@ -67,7 +67,7 @@ def stop(name: str) -> None:
     if job is None:
         return
     if job.status == "queued":
-        st.session_state[NOTE] = f"{name} left the queue before its first step."
+        st.session_state[NOTE] = f"{name} was taken out of the queue before its first step."
     registry().stop(job)
     job.wait(0.5)  # time for the current step and for writing the run
 

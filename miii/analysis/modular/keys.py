@@ -24,8 +24,8 @@ ROUNDING = 1e-9  #: a smaller share of the logits' variance is rounding
 
 #: The rule in one sentence, as the pages state it.
 RULE = (
-    f"A frequency k is key if one wave in ±(αa + βb) − c holds at least {COHERENCE:.0%} of the logits' joint dependence on "
-    "a and b at k; chance: about 2/(p − 1)²."
+    f"A frequency k is key if one wave in ±(αa + βb) − c holds at least {COHERENCE:.0%} of the logits' joint "
+    "dependence on a and b at k; chance: about 2/(p − 1)²."
 )
 
 

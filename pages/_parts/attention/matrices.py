@@ -80,7 +80,7 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
         **shown,
         caption="From “=”, all tokens have the same score."
         if deviation < analysis.attention.CONSTANT
-        else f"The difference of the scores divides the attention. Standard deviation {deviation:.2g}; scores at $b$ are "
+        else f"The scores' difference divides attention. Standard deviation {deviation:.2g}; scores at $b$ are "
         f"{abs(shift):.2g} {'lower' if shift < 0 else 'higher'}. "
         + strongest(analysis.fourier.spectrum(scores[0][:, None]).power),
     )
@@ -91,7 +91,7 @@ def show(run: Run, step: int, layer: int, head: int) -> None:
             **shown,
             width="content",
             alt=f"Score of head {head} by query and key token.",
-            caption=f"Row means removed. The answer uses only the last row, token {p} (“=”).",
+            caption=f"Row means removed. Only the last row, “=” ({p}), matters to the answer.",
         )
     with columns[1]:
         cell(

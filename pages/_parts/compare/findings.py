@@ -12,7 +12,7 @@ from miii.analysis.sieve import CROSSES, EXPLAINED
 #: Columns about training.
 TRAINING = {
     "grokked_at": "first step with 99% test accuracy; for primes, sieving by 3",
-    "seconds_to_grok": "wall-clock time, on a busy machine",
+    "seconds_to_grok": "wall clock, on a busy machine",
     "ms_per_step": "without evaluation, on one thread",
     "parameters": "trained parameters",
 }
@@ -184,5 +184,5 @@ def _depth(summary: pd.DataFrame) -> str:
         "He et al. report that blocks without skips and norms (*no-shortcut*) reach the same accuracy in more steps. Seeds reaching 99% test "
         "accuracy in 1,500 steps:\n\n"
         + "\n".join(lines)
-        + "\n\nThis neither reproduces nor refutes the claim: d_model 64, one small task, few seeds, one learning rate for all depths."
+        + "\n\nThis neither reproduces nor refutes the claim: d_model 64, one small task, few seeds, one learning rate."
     )

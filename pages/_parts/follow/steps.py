@@ -228,7 +228,7 @@ def frequencies(run: Run, step: int, shown: str, target: str, added: str) -> Non
         rf"{added}; elsewhere they cancel."
     )
     if waves.wave.abs().max() < 1e-6:
-        write.info("All logits are equal here, so there is no wave.")
+        write.info("All logits are equal: no wave.")
         return
     for_it, lead = waves.wave[:, said.answer], waves.lead(said.answer, said.runner_up)
     order = for_it.argsort(descending=True).tolist()[: min(3, len(for_it))]

@@ -43,7 +43,7 @@ def baselines(name: str) -> dict[str, float]:
 def show(run: Run, step: int, task: Sequences) -> None:
     """Show how often a network answers a question other than kinds and continuation."""
     write.header("How accurate is it?", anchor="scores")
-    write.text(f"{run.name}: {task.description}. Measured on held-out rule families.")
+    write.text(f"{run.name}: {task.description}. On held-out rule families.")
     found, without = answered(run.name, step), baselines(run.name)
     with st.container(horizontal=True):
         write.metric("Network", f"{found['all']:.1%}", border=True, help="All answers correct")
@@ -74,9 +74,7 @@ def others(run: Run, task: Sequences) -> None:
         if names:
             chosen[target] = names[0]
     write.table(pd.DataFrame(rows).round(3), name="questions", width="content")
-    write.caption(
-        "Small runs, medians over seeds, held-out families: macro F1 for kinds, else the share with all answers correct."
-    )
+    write.caption("Small runs, medians over seeds, held-out families: macro F1 for kinds, else all answers correct.")
     with st.container(horizontal=True, gap="small"):
         for target, name in chosen.items():
             open_run(name, f"open-{target}")

@@ -51,9 +51,9 @@ def section(run: Run, step: int, q: int, seen: tuple[int, ...], things: str = "i
     write.text(
         f"""
 **Interchange** swaps in another example's coordinates in the {max(1, q - 1)} direction{"s" if q > 2 else ""} that separate{"" if q > 2 else "s"}
-residues modulo {q}; **steering** adds the difference between two {"digits" if digits else "residues"}' contributions. An example **crosses** if its
-evidence (difference of logits) passes the midpoint of the classes' medians. Controls: the same changes within a class, and interchanging
-everything *but* these directions.
+residues modulo {q}; **steering** adds the difference of two {"digits" if digits else "residues"}' contributions. An example **crosses** if its
+evidence (difference of logits) passes the midpoint of the classes' medians. Controls: changes within a class, and interchanging everything
+*but* these directions.
 """
         + (f"Multiples of {join_names(list(map(str, others)))} are left out." if others else "")
     )
@@ -78,7 +78,7 @@ everything *but* these directions.
             name="interchange-by-block",
         )
         write.caption(
-            f"Most training examples cross after interchange in block {addition.layer}: everything below is measured there, on test examples."
+            f"Most training examples cross after interchange in block {addition.layer}; what follows is measured there, on test examples."
         )
     swapped = addition.interchange
     change = "steering"

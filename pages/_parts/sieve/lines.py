@@ -74,7 +74,7 @@ residue in equal steps, up to turns of q steps. Moving along it should change *n
     )
     write.caption(
         "Agreement: how close held-out sums lie to their residue's position (chance: residues permuted among digits). Follow: predictions of "
-        "the new n mod q (random: after a random move). Others stay: other residues, unchanged. Turn keeps: residues unchanged by a whole turn."
+        "the new n mod q (random: random moves). Others stay: other residues, unchanged. Turn keeps: residues unchanged by a whole turn."
     )
     for each in found:
         if each.adds and each.turn is not None:

@@ -53,9 +53,9 @@ def curves(name: str, step: int) -> Chart:
 
 
 FIGURES: tuple[tuple[Callable[..., Chart], str], ...] = (
-    (right, "All sums, correct or wrong."),
-    (strongest, "Numbers on the strongest circles."),
-    (curves, "Training and test accuracy by step."),
+    (right, "Correct and wrong sums."),
+    (strongest, "Strongest circles."),
+    (curves, "Accuracy by step."),
 )
 
 
@@ -73,7 +73,7 @@ def show() -> None:
             on_click=_play if again else _train,
             disabled=playing,
             key="start",
-            help=why or f"Addition modulo {P}: {STEPS} steps, a few seconds",
+            help=why or f"Addition modulo {P}: a few seconds",
         )
         if kept and kept != RECORDED and not playing:
             links.to("fourier", "Look inside it", ":material/graphic_eq:", run=kept, step=None)

@@ -81,7 +81,7 @@ def section() -> None:
         product = _matrix((printed_matrix @ printed_matrix).tolist())
         always = "always" if (values > 0).all() else "not always"
         write.text(
-            rf"**Sub-symbolic**: equation 3, meant to do the same, cannot. With **no nonlinearity** between them, its matrices are one linear map, "
+            rf"**Sub-symbolic**: equation 3, meant to do the same, cannot. With **no nonlinearity** between, its matrices are one linear map, "
             rf"${product}$. The sigmoid is {always} above 0, so every answer is true; with threshold $\tfrac12$, σ₁ is never true and σ₂ equals $a$."
         )
         W = _matrix(logic.PRINTED_MATRIX)

@@ -14,8 +14,8 @@ from pages._kit.draw import draw
 from pages._tasks.view import view_of
 
 LOSS = "Training and test loss by step, log scale."
-ACCURACY = "Training and test accuracy by step."
-NORM = "L2 norm of all weights by step."
+ACCURACY = "Training and test accuracy."
+NORM = "Weight norm."
 
 
 def loss(name: str, step: int) -> Chart:

@@ -44,7 +44,7 @@ def show() -> None:
     table, nudged = boundaries(version), moved(version)
     write.text(miii.landscape.question.answer(table, nudged))
     write.text(
-        f"Each cell learns addition modulo {own.P} from {own.SHARE:.0%} of the pairs, with its own learning rate and weight decay. It groks if test "
+        f"Each cell learns addition modulo {own.P} from {own.SHARE:.0%} of the pairs, with its own learning rate and weight decay, and groks if test "
         f"accuracy reaches 99% within {maps[0][1].view.steps} steps. To explore, choose *{write.escaped('Modular addition: does it grok?')}* above."
     )
     cell(
@@ -55,7 +55,7 @@ def show() -> None:
     cell(
         roughness,
         version=version,
-        caption="Control: inside its band, the noisy line reaches dimension 2 and loses its structure.",
+        caption="Control: inside its band, a noisy line reaches dimension 2 and loses structure.",
     )
     write.table(table.round(3), name="grokking-boundary")
     if len(nudged):
