@@ -71,13 +71,17 @@ def cell(
     titles = "; ".join(each.title for each in ((found,) if isinstance(found, Titled) else found))
     write.record(Figure(make, arguments, alt or titles, caption))
     other = second_run.arguments_of_second(arguments)
+    number = write.figure_number(make.__name__)
+    label = "" if number is None else f"**Figure {number}.** "
     if other is None:
         _charts(make, arguments, stamp, alt, width, name, pick)
+        _caption(label + caption)
     else:
         left, right = st.columns(2, gap="medium")
         with left:
             st.markdown(f"**{write.escaped(second_run.label(arguments))}**")
             _charts(make, arguments, stamp, alt, width, name, pick)
+            _caption(label + caption)  # it describes this run
         with right:
             st.markdown(f"**{write.escaped(second_run.label(other))}**")
             try:
@@ -85,11 +89,12 @@ def cell(
             except UNFIT as error:
                 why = f": {error}" if isinstance(error, InputError) else "."
                 write.info(f"This figure cannot be drawn for {other['name']}{why}", icon="balance")
-    number = write.figure_number(make.__name__)
-    label = "" if number is None else f"**Figure {number}.** "
-    if label or caption:
-        st.caption(label + caption)
     downloads.show(name, make, arguments, lambda: _chart(make, _code(make), tuple(arguments.items()), stamp))
+
+
+def _caption(text: str) -> None:
+    if text:
+        st.caption(text)
 
 
 def _named(value: str) -> str:

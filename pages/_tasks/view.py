@@ -17,6 +17,8 @@ from pages._parts.attention import patterns
 
 T = TypeVar("T", bound=TaskConfig)
 Row = Mapping[str, float]  #: the numbers of an evaluation
+ARROW = ":material/arrow_forward:"  #: of a link to the next page
+CONFIDENCE = "Its share of the exponentials of the logits (softmax)"
 
 
 class Story(NamedTuple):
@@ -131,6 +133,11 @@ class TaskView(Generic[T]):
 def view_of(kind: str) -> TaskView[Any]:
     """Return the view of a kind of task."""
     return import_module(f"pages._tasks.{kind}.view").VIEW
+
+
+def vectors(run: Run) -> str:
+    """Write how the network reads tokens."""
+    return f"Each **token**, and each position, has a vector of {run.config.model.d_model} numbers."
 
 
 def share(value: float | None) -> str:

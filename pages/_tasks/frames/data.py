@@ -18,7 +18,7 @@ MOST = 400_000  # sequences that fit into a small server's memory
 
 INTRO = r"""
 A sequence counts $n, n + d, n + 2d, \dots$ in frames **[condition] [digits] [label]**: $+d$, an integer, prime or composite. The network
-predicts the **next token** wherever the earlier ones determine it.
+predicts each **next token** that the earlier ones determine, so it must **add with carries**.
 """
 
 
@@ -84,8 +84,7 @@ def page(name: str) -> None:
         largest_step=config.largest_step,
         train_fraction=config.train_fraction,
         seed=config.seed,
-        alt="Training and held-out blocks of integers.",
-        caption=f"Blocks of {config.block} integers. No sequence crosses between splits, so no test integer occurs in training.",
+        caption=f"Blocks of {config.block} integers. No test integer occurs in training.",
     )
 
 

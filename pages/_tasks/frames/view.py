@@ -9,21 +9,18 @@ from pages._tasks.view import Curve, Measure, Row, Story, TaskView, area, share
 
 STORY = Story(
     "Watch a network write integers",
-    r"""
-A sequence counts up in steps of $d$; a frame holds $+d$, the digits of an integer, and its label, prime or composite. A small causal
-decoder predicts **the next token**, so it must **add with carries**. Test integers never occur in training.
-""",
+    data.INTRO,
 )
 
 
 def measures(task: Frames, row: Row) -> list[Measure]:
     """Return the metrics of digits and integers, if predicted, and of labels."""
     labels = [
-        Measure("Label, ROC AUC", area(row.get("auc")), "Last label of held-out sequences"),
+        Measure("Label, ROC AUC", area(row.get("auc")), "How often a prime outranks a composite"),
         Measure(
             "Coprime to the base",
             area(row.get("auc_coprime")),
-            "ROC AUC where the last digit reveals nothing",
+            "Where the last digit reveals nothing",
         ),
     ]
     if "digits" not in row:
@@ -50,7 +47,7 @@ VIEW = TaskView(
     curve=Curve(
         measure,
         plots.by_token,
-        "Accuracy of digits and integers, and label AUC, by step.",
+        "Accuracy and label AUC by step.",
     ),
     data=data.page,
 )

@@ -16,8 +16,8 @@ from pages._kit.inputs import integer, number
 from pages._server import gate
 
 INTRO = """
-The network sees the digits of two integers and predicts their **greatest common divisor** (Charton 2023). In base 10, the last
-digit reveals 2, 5 and 10; 3 depends on all digits.
+From the digits of two integers, the network predicts their **greatest common divisor** (Charton 2023). In base 10, the last digit
+reveals 2, 5 and 10; 3 takes all digits.
 """
 
 
@@ -37,9 +37,9 @@ def page(name: str) -> None:
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         base = number("Base", 10, "base", "2 to 1000")
         high = number("High", 1_000_000, "high", "Largest operand")
-        operands = choice("Operands", "operands", "Uniform, or uniform in the logarithm")
-        outcomes = choice("Training gcds", "outcomes", "As often as they occur, or in proportion to 1 / gcd")
-        seed = number("Seed", 0, "seed", "Draws the pairs")
+        operands = choice("Operands", "operands", "log: uniform in the logarithm")
+        outcomes = choice("Training gcds", "outcomes", "log: in proportion to 1 / gcd")
+        seed = number("Seed", 0, "seed")
     try:
         config = GCD(base=base, high=high, operands=operands, outcomes=outcomes, seed=seed)
     except InputError as error:
@@ -55,7 +55,7 @@ def page(name: str) -> None:
         write.metric("Digits", config.width, border=True, help="Of each integer")
         ones = int((task.labels[task.train_mask] == 0).sum()) / config.n_train
         write.metric("Coprime", f"{ones:.1%}", border=True, help="Training pairs of gcd 1")
-    write.header("How often does each gcd occur?", anchor="counts")
+    write.header("Counts", anchor="counts")
     cell(
         gcd_counts,
         base=config.base,
@@ -63,10 +63,9 @@ def page(name: str) -> None:
         operands=config.operands,
         outcomes=config.outcomes,
         seed=config.seed,
-        alt="The share of training pairs by gcd, on logarithmic scales.",
-        caption="Line: 6 / (π k)², the share of gcd k among all integers.",
+        caption="Line: 6 / (π k)², the share among all integers.",
     )
-    write.header("A pair as tokens", anchor="tokens")
+    write.header("Tokens", anchor="tokens")
     row = integer("Pair", 0, len(task.labels) - 1, config.n_train, "pair", "Training pairs first", width=160) or 0
     a, b = int(task.facts["a"][row]), int(task.facts["b"][row])
     shown = " ".join(task.token_names[token] for token in task.tokens[row].tolist())

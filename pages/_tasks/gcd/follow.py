@@ -13,12 +13,12 @@ from miii.tasks.gcd import largest_divisor
 from pages._kit import links, write
 from pages._parts.follow import steps
 from pages._tasks.gcd.inside import choose, measured
+from pages._tasks.view import ARROW, vectors
 
 
 def page(run: Run, task: GCD, step: int) -> None:
     """Follow two integers from their digits to their greatest common divisor."""
     built = run.task()
-    write.text("Follow two integers through the network to their greatest common divisor.")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         a, b = choose(task)
         st.button("Random pair", icon=":material/casino:", on_click=_take, args=(task.high,))
@@ -34,24 +34,21 @@ def page(run: Run, task: GCD, step: int) -> None:
     steps.verdict(said, truth - 1, names)
     steps.path(run, step, shown, built.name, names)
     write.header("1 · Tokens", anchor="tokens")
-    write.text(
-        f"{a:,} and {b:,} become `{shown}`, {task.width} digits each in base {task.base}. Each **token** and each position has a vector of "
-        f"{run.config.model.d_model} numbers."
-    )
-    links.to("data", "Data: all pairs", ":material/arrow_forward:")
+    write.text(f"{a:,} and {b:,} become `{shown}`, {task.width} digits each in base {task.base}. {vectors(run)}")
+    links.to("data", "Data: all pairs", ARROW)
     steps.where(run, step, shown)
-    links.to("attention", "Attention: all positions", ":material/arrow_forward:")
+    links.to("attention", "Attention: all positions", ARROW)
     name = names[said.answer]
     steps.neurons(run, step, shown, built.name, said.answer, None, f"the logit of {name} above the mean")
     write.header("4 · Logits", anchor="says")
     learned = measured(run.name, step).learned
     rule = int(largest_divisor(learned, np.array([truth]))[0]) if learned else 0
     write.text(
-        f"The largest **logit** is the prediction, {name}; the gcd is {truth}. "
-        + (f"The largest learned divisor of both is **{rule}**." if rule else "No divisor is learned at this step.")
+        f"Each answer has a score, its **logit**. The largest is that of {name}; the gcd is {truth}. "
+        + (f"Their largest learned divisor is **{rule}**." if rule else "No divisor is learned at this step.")
     )
     steps.logits(run, step, shown, built.name, truth - 1, names)
-    links.to("sieve", "Sieve: learned divisors", ":material/arrow_forward:")
+    links.to("sieve", "Sieve: learned divisors", ARROW)
 
 
 def _take(high: int) -> None:

@@ -19,6 +19,12 @@ from pages._tasks.view import share
 
 RUNS = "gcd.jsonl"
 
+#: Labels and helps of the metrics, on every page.
+LEARNED = ("Learned divisors", f"Correct on at least {miii.tasks.gcd.LEARNED:.0%} of the held-out pairs of that gcd")
+EXPLAINED = ("Explained by the list", "Pairs answered with their largest learned divisor")
+UNLEARNED = ("On unlearned gcds", "Pairs whose gcd is not learned")
+ACCURACY = ("Test accuracy", "On equally many pairs of each gcd")
+
 
 @shared
 def measured(name: str, step: int) -> analysis.sieve.Divisors:
@@ -53,32 +59,32 @@ def divisors_by_base() -> tuple[Chart, ...]:
 def page(run: Run, task: GCD, step_of: Callable[[Run], int]) -> None:
     """The list at one snapshot, the list over training, its answers, and the digits that decide."""
     write.text(
-        f"This network predicts the gcd of two integers from their digits in base {task.base}. Charton (2023) found that such networks learn a "
-        "**list of divisors**, those of the base first, and answer with the **largest listed divisor of both integers**."
+        f"Networks that see digits, here in base {task.base}, learn a **list of divisors**, those of the base first, and answer with the **largest "
+        "listed divisor of both integers** (Charton 2023)."
     )
     step = step_of(run)
     with st.spinner("Measuring …", show_time=True):
         found = measured(run.name, step)
     with st.container(horizontal=True):
         write.metric(
-            "Learned divisors",
+            LEARNED[0],
             len(found.learned),
             border=True,
-            help=f"Correct on at least {miii.tasks.gcd.LEARNED:.0%} of the held-out pairs of that gcd",
+            help=LEARNED[1],
         )
         write.metric(
-            "Explained by the list",
+            EXPLAINED[0],
             share(found.follows),
             border=True,
-            help="Pairs answered with their largest learned divisor",
+            help=EXPLAINED[1],
         )
         write.metric(
-            "On unlearned gcds",
+            UNLEARNED[0],
             share(found.follows_new),
             border=True,
-            help="The same, if the gcd is not learned",
+            help=UNLEARNED[1],
         )
-        write.metric("Test accuracy", share(found.accuracy), border=True, help="On equally many pairs of each gcd")
+        write.metric(ACCURACY[0], share(found.accuracy), border=True, help=ACCURACY[1])
     learned(run, step, found)
     explained(run, step, found)
     decided(run, step, found, task)
@@ -89,7 +95,7 @@ def page(run: Run, task: GCD, step_of: Callable[[Run], int]) -> None:
 
 def learned(run: Run, step: int, found: analysis.sieve.Divisors) -> None:
     """The list, and how it grew."""
-    write.header("Which divisors has it learned?", anchor="learned")
+    write.header("Learned divisors", anchor="learned")
     extra = listed(found.extra)
     write.text(
         f"At step {step}: **{listed(found.learned)}**. "
@@ -109,7 +115,6 @@ def learned(run: Run, step: int, found: analysis.sieve.Divisors) -> None:
         name=run.name,
         step=step,
         stamp=len(run.metrics()),
-        alt="Squares at the steps where each divisor is learned.",
         caption=theory(found),
     )
 
@@ -132,15 +137,13 @@ def explained(run: Run, step: int, found: analysis.sieve.Divisors) -> None:
     differ = [each for each in found.answers if each.common != each.rule]
     write.text(
         f"The most common answer is the largest learned divisor for **{found.agreeing} of {len(found.answers)}** gcds. "
-        + (f"It is not for {listed([each.gcd for each in differ])}." if differ else "")
+        + (f"Exceptions: {listed([each.gcd for each in differ])}." if differ else "")
     )
     cell(
         gcd_answers,
         name=run.name,
         step=step,
-        alt="Most common answer and largest learned divisor, by gcd.",
-        caption=f"Rings: the list's prediction. On unlearned gcds it explains {share(found.follows_new)} of the pairs; random lists of equal "
-        f"length explain {share(found.follows_random)}.",
+        caption=f"Rings: the list's prediction. Random lists of equal length explain {share(found.follows_random)} of the pairs with unlearned gcds.",
     )
     with st.expander("Every gcd"):
         write.table(
@@ -169,16 +172,14 @@ def decided(run: Run, step: int, found: analysis.sieve.Divisors, task: GCD) -> N
         return
     digits = "digit" if swap.digits == 1 else f"{swap.digits} digits"
     write.text(
-        f"The last {digits} of an integer should decide. We give both integers those of a pair that is answered differently; the control swaps "
-        f"the {task.width - swap.digits} leading digits."
+        f"We replace the last {digits} of both integers by those of a pair with another answer. Control: the {task.width - swap.digits} leading digits."
     )
     cell(
         digit_swaps,
         name=run.name,
         step=step,
-        alt="Answers after swapping last or leading digits.",
-        caption=f"With another pair's last {digits}, {share(swap.last)} of {swap.pairs:,} pairs are answered as that pair; with its leading "
-        f"digits, {share(swap.leading)}. The list predicts {share(swap.follows)} of the new answers.",
+        caption=f"{share(swap.last)} of {swap.pairs:,} pairs take the other pair's answer; with its leading digits, {share(swap.leading)}. The list "
+        f"predicts {share(swap.follows)} of the new answers.",
     )
 
 
@@ -207,15 +208,14 @@ def bases() -> None:
     write.header("Other bases", anchor="bases")
     found = analysis.sieve.load_runs(miii.runs.homes()[1] / RUNS)
     write.text(
-        f"The last digit decides the divisors of the base, the last two those of its square. So a list should hold these, in this order, and "
-        f"nothing else. In {len(found)} runs of {found[0]['steps']} steps:"
+        f"Prediction: the divisors of the base, which one digit decides, then those of its square, and no others. In {len(found)} runs of "
+        f"{found[0]['steps']} steps:"
     )
     for drawn in dict.fromkeys(each["drawn"] for each in found):
         write.text(f"- {drawn.capitalize()} operands: {summary([each for each in found if each['drawn'] == drawn])}")
     cell(
         divisors_by_base,
         stamp=(miii.runs.homes()[1] / RUNS).stat().st_mtime_ns,
-        alt="Share of seeds that learned each divisor, by base.",
         caption="Divisors that no run learned are left out.",
     )
     with st.expander("Every base"):
@@ -241,7 +241,7 @@ def summary(found: list[dict[str, Any]]) -> str:
         f"lists are as predicted in **{len(bases) - len(differ)} of {len(bases)} bases**, in most of {' or '.join(map(str, seeds))} seeds{where}; "
         f"**{between} of {len(found)}** are in the predicted order, {equal} of them exact. On unlearned gcds, the list explains {new:.1%} of the pairs "
         f"(median; random lists: {chance:.1%}), and least in base {worst['base']}: {worst['follows_new']:.1%} (leading digits decide "
-        f"{worst['swap']['leading']:.1%}). Divisors that are no products of the base's primes: **{others or 'none'}**."
+        f"{worst['swap']['leading']:.1%}). Not products of the base's primes: **{others or 'none'}**."
     )
 
 

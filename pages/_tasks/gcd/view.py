@@ -14,9 +14,7 @@ from pages._tasks.view import Curve, Measure, Row, Story, TaskView, share
 
 STORY = Story(
     "Watch a network learn divisors",
-    r"""
-A network predicts the **greatest common divisor** of two integers from their digits. Press Start and watch its list of divisors grow.
-""",
+    data.INTRO,
 )
 
 
@@ -24,16 +22,10 @@ def measures(task: GCD, row: Row) -> list[Measure]:
     """Return the learned divisors and how well their list explains the answers."""
     learned = row.get("learned")
     return [
-        Measure(
-            "Learned divisors",
-            "–" if learned is None else f"{learned:.0f}",
-            f"Correct on {miii.tasks.gcd.LEARNED:.0%} of the held-out pairs",
-        ),
-        Measure(
-            "Explained by the list", share(row.get("follows")), "Pairs answered with their largest learned divisor"
-        ),
-        Measure("On unlearned gcds", share(row.get("follows_new")), "Pairs whose gcd is not learned"),
-        Measure("Test accuracy", share(row.get("test_accuracy")), "On equally many pairs of each gcd"),
+        Measure(inside.LEARNED[0], "–" if learned is None else f"{learned:.0f}", inside.LEARNED[1]),
+        Measure(inside.EXPLAINED[0], share(row.get("follows")), inside.EXPLAINED[1]),
+        Measure(inside.UNLEARNED[0], share(row.get("follows_new")), inside.UNLEARNED[1]),
+        Measure(inside.ACCURACY[0], share(row.get("test_accuracy")), inside.ACCURACY[1]),
     ]
 
 
@@ -56,7 +48,7 @@ VIEW = TaskView(
     main=("base", "operands", "outcomes", "seed", "steps"),
     criterion="all products of the base's primes up to a tenth of the largest gcd",
     measures=measures,
-    curve=Curve(measure, live, "Squares at the steps where each divisor is learned."),
+    curve=Curve(measure, live, "Learned divisors by step."),
     data=data.page,
     follow=follow.page,
     inside=inside.page,

@@ -23,15 +23,15 @@ LETTERS = 40  # of a string to derive
 INTRO = """
 In Hofstadter's puzzle, we start from **MI** and apply four rules in any order:
 
-| rule | change | in words |
-|---|---|---|
-| I | xI → xIU | append U after a final I |
-| II | Mx → Mxx | double everything after M |
-| III | III → U | replace three I's in a row |
-| IV | UU → (nothing) | drop two U's in a row |
+| rule | change |
+|---|---|
+| I | xI → xIU, at the end |
+| II | Mx → Mxx |
+| III | III → U |
+| IV | UU → (nothing) |
 
-Reachable strings are **theorems**. The number of I's starts at 1, is doubled or drops by 3, so 3 never divides it. That is the only
-obstacle: M followed by I's and U's is a theorem exactly when 3 does **not** divide its number of I's.
+Reachable strings are **theorems**. The number of I's starts at 1 and only doubles or drops by 3, so 3 never divides it. Every other
+string of M, then I's and U's, is a theorem.
 """
 
 
@@ -64,7 +64,7 @@ def page(name: str) -> None:
         longest_test = number("Longest tested", 36, "longest_test", f"Letters after M, at most {LONGEST}")
         n = number("Strings", 20_000, "strings", "Up to the training length")
         fraction = train_fraction("Longer strings are test only")
-        seed = number("Seed", 0, "seed", "Draws the strings and the split")
+        seed = number("Seed", 0, "seed")
     try:
         config = MIU(longest=longest, longest_test=longest_test, n=n, train_fraction=fraction, seed=seed)
         if config.longest_test > LONGEST or config.n > MOST:
@@ -90,7 +90,6 @@ def page(name: str) -> None:
         theorems,
         **given,
         seed=config.seed,
-        alt="Theorems and non-theorems by length and by number of I's.",
         caption="No: about half of the strings of each length are theorems.",
     )
     write.header("Train/test split", anchor="split")
@@ -99,8 +98,6 @@ def page(name: str) -> None:
         **given,
         train_fraction=config.train_fraction,
         seed=config.seed,
-        alt="Training and test strings by length.",
-        caption=f"Strings above {config.longest} letters are test only.",
     )
     tape(task)
     derive()
@@ -108,7 +105,7 @@ def page(name: str) -> None:
 
 def tape(task: Task) -> None:
     """Show a chosen string as tokens."""
-    write.header("How a string becomes tokens", anchor="tape")
+    write.header("Tokens", anchor="tape")
     last = len(task.labels) - 1
     row = (
         integer("String number", 0, last, 0, "string_number", f"0 to {last}, ascending by length", 160, linked=False)
@@ -147,7 +144,7 @@ def derive() -> None:
     if count % 3 == 0:
         write.text(f"**{shown} is not a theorem**: 3 divides its number of I's, {count}.")
         return
-    how = "shortest, by search" if found else "constructed; too long to search for the shortest"
+    how = "shortest, by search" if found else "constructed, perhaps not the shortest"
     steps = found or analysis.miu.derivation(string)
     write.text(f"**{shown} is a theorem**: {count} I's, and {count} mod 3 = {count % 3}. A derivation ({how}):")
     rows = [{"step": i, "rule": s.rule, "effect": RULES[s.rule], "string": s.string} for i, s in enumerate(steps)]

@@ -15,7 +15,7 @@ from miii.tasks.miu import is_theorem
 from pages._kit import links, write
 from pages._kit.cell import cell
 from pages._parts.follow import steps
-from pages._tasks.view import logit
+from pages._tasks.view import ARROW, CONFIDENCE
 
 WORDS = ("not a theorem", "theorem")
 EXAMPLE = "MIIUIUII"
@@ -68,7 +68,7 @@ def page(run: Run, task: MIU, step: int) -> None:
             "Confidence",
             f"{said.probability[said.answer]:.1%}",
             border=True,
-            help="Softmax probability of the prediction",
+            help=CONFIDENCE,
         )
 
     steps.path(run, step, shown, built.name, WORDS)
@@ -77,16 +77,15 @@ def page(run: Run, task: MIU, step: int) -> None:
     write.text(
         f"`{shown}`: the letters are at random positions, as in training, and the answer is read at “?”.{longer}"
     )
-    links.to("data", "Data: all strings", ":material/arrow_forward:")
+    links.to("data", "Data: all strings", ARROW)
     steps.where(run, step, shown)
-    links.to("attention", "Attention: all strings", ":material/arrow_forward:")
+    links.to("attention", "Attention: all strings", ARROW)
     what = "the evidence"
     steps.neurons(run, step, shown, built.name, 1, 0, what)
     write.header("4 · Logits", anchor="says")
     evidence = float(said.logits[1] - said.logits[0])
     write.text(
-        f"The **logit** of theorem is {abs(evidence):.2f} {'above' if evidence > 0 else 'below'} the other, so the prediction is "
-        f"**{WORDS[said.answer]}**."
+        f"The score, or **logit**, of theorem is {abs(evidence):.2f} {'above' if evidence > 0 else 'below'} the other."
     )
     write.header("5 · Evidence by letter", anchor="argued")
     write.text(
@@ -101,10 +100,9 @@ def page(run: Run, task: MIU, step: int) -> None:
         name=run.name,
         step=step,
         string=string,
-        alt=f"Evidence for theorem after each of {len(by_letter)} letters.",
-        caption=f"{right} of {len(by_letter)} predictions are correct: theorem above the dashed line. Final evidence {logit(by_letter[-1])}.",
+        caption=f"{right} of {len(by_letter)} predictions are correct: theorem above the dashed line.",
     )
-    links.to("sieve", "Sieve: all strings", ":material/arrow_forward:")
+    links.to("sieve", "Sieve: all strings", ARROW)
 
 
 def _take(longest: int) -> None:

@@ -52,7 +52,7 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
     """Everything about one snapshot."""
     write.text(ABOUT)
     step = step_of(run)
-    write.header("Does it generalize to longer strings?", anchor="reach")
+    write.header("Longer strings", anchor="reach")
     with st.spinner("Measuring …", show_time=True):
         right, strings = held_out(run.name, step), accuracy_by_length(run.name, step)
     with st.container(horizontal=True):
@@ -82,8 +82,7 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
         string_accuracy,
         name=run.name,
         step=step,
-        alt="Accuracy on theorems and on non-theorems.",
-        caption=f"{analysis.lengths.STRINGS} fresh strings of random letters per length. Dashed: the longest training string.",
+        caption=f"{analysis.lengths.STRINGS} fresh random strings per length. Dashed: the longest in training.",
     )
 
     write.header("Does it count modulo 3?", anchor="count")
@@ -91,7 +90,6 @@ def page(run: Run, task: MIU, step_of: Callable[[Run], int]) -> None:
         evidence_by_count,
         name=run.name,
         step=step,
-        alt="Evidence by number of I's.",
         caption="Counting modulo 3 shows as a wave of period 3. Median and middle half of held-out strings.",
     )
 

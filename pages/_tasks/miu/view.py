@@ -14,7 +14,7 @@ STORY = Story(
     "Watch a network solve the MIU puzzle",
     r"""
 A string of M, I and U is a theorem of Hofstadter's puzzle unless **3 divides its number of I's**. The network learns from
-labeled strings and is tested on longer ones. Press Start.
+labeled strings and is tested on longer ones.
 """,
 )
 
@@ -34,7 +34,7 @@ VIEW = TaskView(
     curve=Curve(
         measure,
         plots.by_length,
-        "Accuracy by step: training strings, test strings of training length, and longer ones.",
+        "Accuracy by step and split.",
     ),
     accuracy=False,  # already in the curve
     data=data.page,

@@ -128,7 +128,6 @@ def all_inputs(run: Run, step: int, layer: int, pair: tuple[int, int]) -> int:
                 pair=pair,
                 width="content",
                 pick=(CELL, choose_pair),
-                alt=f"Attention of head {head} from = to {'ab'[key]} for every pair.",
             )
     write.caption("Stripes along an axis mean that the weight depends on one operand. Click a pair to see its pattern.")
 
@@ -137,7 +136,7 @@ def all_inputs(run: Run, step: int, layer: int, pair: tuple[int, int]) -> int:
         write.info("The spectrum needs all pairs; this task leaves some out.")
         return head
     write.text(
-        "A head that reads angles on a few circles needs few products of waves. Column 0 holds waves in $a$ alone, row 0 those in $b$ alone."
+        "A head that reads angles on a few circles needs few products of waves. Column 0: waves in $a$ alone; row 0: in $b$ alone."
     )
 
     columns = st.columns(2)
@@ -148,7 +147,6 @@ def all_inputs(run: Run, step: int, layer: int, pair: tuple[int, int]) -> int:
                 **shown,
                 key=key,
                 width="content",
-                alt=f"Variance of head {head}'s attention to {'ab'[key]} by frequencies of a and b.",
                 caption=in_words(periodicity(run.name, step, layer), head, key),
             )
     return head
@@ -169,7 +167,7 @@ def side_by_side(run: Run, step: int, layer: int) -> None:
 
 def show_ablations(run: Run, step: int) -> None:
     """Show the loss without each head."""
-    write.header("What if a head is ablated?", anchor="silence")
+    write.header("Ablated heads", anchor="silence")
     write.text("**Interchange** takes the head's output on a pair with another answer.")
     kinds: tuple[analysis.ablation.Kind, ...] = ("zero", "mean", "interchange")
     kind = st.segmented_control(
@@ -192,7 +190,6 @@ def show_ablations(run: Run, step: int) -> None:
         name=run.name,
         step=step,
         kind=kind,
-        alt="Loss with each head ablated.",
         caption=f"Whole network: {found.baseline_loss:.3g} nats, {found.baseline_accuracy:.1%} accuracy on all pairs; "
         f"{f'{listed[0]} (highest loss); {listed[1]} (lowest)' if len(found.names) > 1 else listed[0]}.",
     )

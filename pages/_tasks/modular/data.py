@@ -27,7 +27,7 @@ FORMULAS = {
 }
 
 INTRO = """
-The network trains on some pairs of numbers below $p$, the **training split**, and is tested on the others, the **test split**.
+The network trains on some pairs of numbers below $p$, the **training split**, and is tested on the rest.
 """
 
 
@@ -92,9 +92,9 @@ def page(operation: str) -> None:
             bind="query-params",
             width=240,
         )
-        seed = number("Seed", 0, "seed", "Draws the split")
+        seed = number("Seed", 0, "seed")
         balanced = st.toggle(
-            "Balanced", key="balanced", bind="query-params", help="Equal numbers of training pairs per answer"
+            "Balanced", key="balanced", bind="query-params", help="Equally many training pairs per answer"
         )
 
     try:
@@ -129,34 +129,29 @@ def page(operation: str) -> None:
             split,
             **values,
             width="content",
-            alt=f"Grid of {p} by {p} pairs; the {config.n_train} training pairs are marked.",
         )
     with right:
         cell(
             answers,
             **values,
             width="content",
-            alt=f"Grid of {p} by {p} answers, colored by c.",
             caption=left_out(config),
         )
 
-    write.header("How a pair becomes tokens", anchor="tokens")
-    row = st.slider(
-        "Pair number", 0, len(task.labels) - 1, min(5 * p + 8, len(task.labels) - 1), help="In order of a p + b"
-    )
+    write.header("Tokens", anchor="tokens")
+    row = st.slider("Pair number", 0, len(task.labels) - 1, min(5 * p + 8, len(task.labels) - 1))
     a, b = (int(table(config)[name][row]) for name in ("a", "b"))
     write.text(
-        f"The pair **({a}, {b})** becomes the tokens `{table(config).tokens[row]}`, with indices "
+        f"**({a}, {b})** becomes `{table(config).tokens[row]}`, with token indices "
         f"`{task.tokens[row].tolist()}`. Each index selects a vector, its **embedding**; nothing tells the network that 3 follows 2. The answer "
         f"is **{int(task.labels[row])}** ({'training' if task.train_mask[row] else 'test'} split)."
     )
 
-    write.header("Are answers balanced?", anchor="balance")
+    write.header("Balance", anchor="balance")
     counts = task.labels.bincount(minlength=p)
     cell(
         class_balance,
         **values,
-        alt="Training and test pairs by answer.",
         caption=f"Each answer has {counts.min()}{f' to {counts.max()}' if counts.max() > counts.min() else ''} pairs: guessing the most common "
         f"is right on {counts.max() / len(task.labels):.1%}.",
     )

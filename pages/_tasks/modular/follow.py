@@ -13,6 +13,7 @@ from pages._kit.cell import shared
 from pages._kit.inputs import integer
 from pages._parts.follow import steps
 from pages._tasks.modular.checks import example_of, small_enough
+from pages._tasks.view import ARROW, vectors
 
 
 @shared
@@ -24,7 +25,7 @@ def wrong(name: str, step: int) -> list[int]:
 def page(run: Run, task: ModularAddition, step: int) -> None:
     """Follow one pair from its tokens to the frequencies behind the answer."""
     p = small_enough(run, task)
-    write.text("Follow two numbers through the network to its answer: the one with the largest score, or **logit**.")
+    write.text("The answer is the number with the largest score, or **logit**.")
     example = _choose(run, step, p)
     built = run.task()
     a, b = (int(each[example]) for each in analysis.grid.operands(built))
@@ -38,21 +39,21 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
     write.header("1 · Tokens", anchor="tokens")
     side = "training" if built.train_mask[example] else "test"
     write.text(
-        f"`{shown}`: a **token** is a name, not a number. It has a vector of {run.config.model.d_model} numbers, as has each position. "
+        f"`{shown}`: names, not numbers. {vectors(run)} "
         + (f"This pair is in the {side} split." if built.split_known else "The training split is unknown.")
     )
-    links.to("data", "Data: every pair and its split", ":material/arrow_forward:")
+    links.to("data", "Data: every pair", ARROW)
     steps.where(run, step, shown)
-    links.to("attention", "Attention: every head", ":material/arrow_forward:", a=a, b=b)
+    links.to("attention", "Attention: every head", ARROW, a=a, b=b)
     steps.neurons(run, step, shown, built.name, said.answer, None, f"the logit of {said.answer} above the mean")
-    links.to("neurons", "Neurons: over all pairs", ":material/arrow_forward:")
+    links.to("neurons", "Neurons: over all pairs", ARROW)
     write.header("4 · Logits", anchor="says")
-    write.text("All contributions add up to one logit per answer.")
+    write.text("Contributions add up to one logit per answer.")
     steps.logits(run, step, shown, built.name, truth)
     added = "the correct answer" if task.modular_sum is None else f"${in_words(*task.modular_sum)}$"
     steps.frequencies(run, step, shown, built.name, added)
-    links.to("fourier", "Fourier: where frequencies come from", ":material/arrow_forward:")
-    links.to("formula", "Formula: how much they explain", ":material/arrow_forward:")
+    links.to("fourier", "Fourier: where frequencies come from", ARROW)
+    links.to("formula", "Formula: how much they explain", ARROW)
 
 
 def _choose(run: Run, step: int, p: int) -> int:

@@ -56,7 +56,7 @@ def live(job: Job | None, task: miii.ModularAddition) -> None:
         plots.answers(found.correct, built(task), task.p),
         key="answers",
         width="content",
-        alt="Grid of all pairs: correct and wrong answers, by split.",
+        alt="Correct and wrong answers.",
     )
 
 

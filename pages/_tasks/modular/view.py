@@ -15,7 +15,7 @@ STORY = Story(
     "Watch a network learn to add",
     r"""
 A small transformer trains on some sums $a + b \bmod p$ (the remainder of $a + b$ divided by $p$) and is tested on the rest. It
-**memorizes**, then **groks**: test accuracy jumps, on pairs it never saw.
+**memorizes**, then **groks**: test accuracy jumps.
 """,
 )
 

@@ -50,22 +50,21 @@ def section() -> None:
     """Show the map, and what the rule predicts for bases that it was not fitted on."""
     write.header("Which primes can be seen?", anchor="bases")
     stamp = (miii.runs.homes()[1] / RUNS).stat().st_mtime_ns
-    with st.spinner("Reading the map …", show_time=True):
+    with st.spinner("Reading …", show_time=True):
         table = base_table()
         count, steps, rules = measured(stamp)
     write.text(
         f"{count} short runs ({steps} steps, labels alone) in {table['base'].nunique()} of {len(BASES)} bases. A factor is **seen** from an AUC of "
-        f"{SEEN} up: above chance, but not a finished sieve."
+        f"{SEEN}: above chance, not a finished sieve."
     )
     cell(
         auc_by_base,
         stamp=stamp,
-        alt="AUC by base and smallest factor.",
         caption=f"{summary(table)} Factors of the base have no cell.",
     )
     write.text(
-        "Two numbers known before training may predict which: the **gain**, or mutual information of the label and $q \\mid n$, and the "
-        "**correlation** of $q \\mid n$ with the best ReLU of a sum of waves over the digits."
+        "Two numbers may predict which before training: the **gain**, or mutual information of the label and $q \\mid n$, and the **correlation** "
+        "of $q \\mid n$ with the best ReLU of a sum of waves over the digits."
     )
     if isinstance(rules, str):
         write.info(f"The rule cannot be tested: {rules}")
@@ -76,9 +75,8 @@ def section() -> None:
     cell(
         score_by_base,
         stamp=stamp,
-        alt="Measured AUC over the log odds of the rule.",
-        caption=f"On {held_out['base'].nunique()} bases not used for fitting, with {int(held_out['seen'].sum())} seen primes, {RULE} rank a seen prime "
-        f"above an unseen one with probability {best['auc']:.3f}; the best control, {controls.idxmax()}, with {controls.max():.3f}"
+        caption=f"On {held_out['base'].nunique()} bases not used for fitting, with {int(held_out['seen'].sum())} seen primes, {RULE} reach an AUC of "
+        f"{best['auc']:.3f}; the best control, {controls.idxmax()}, {controls.max():.3f}"
         + ("." if best["auc"] > controls.max() else ": **the rule is no better**."),
     )
     write.table(
@@ -93,7 +91,7 @@ def section() -> None:
         name="rules-by-traits",
     )
     write.caption(
-        "Logistic regressions, tested on unused bases. Order: of the base modulo q. Always answering “not seen” is right for "
+        "Logistic regressions, tested on unused bases. Order: of the base modulo q. Always “not seen” scores "
         f"{float((~held_out['seen']).mean()):.1%}."
     )
 

@@ -26,8 +26,8 @@ OTHER = "other"
 SHOWN = 1000  # rows in the page; downloads have all
 
 INTRO = """
-Is an integer **irreducible**, that is, prime? The network sees its digits as tokens, without their values. Yet $q$ divides $n$ with
-digits $d_i$ in base $b$ exactly when
+Is an integer prime, or **irreducible**? The network sees its digits as tokens, without their values. A prime $q$ divides $n$, with
+digits $d_i$ in base $b$, exactly when
 
 $$
 \\sum_i d_i\\, b^i \\equiv 0 \\pmod q,
@@ -109,13 +109,11 @@ def choose() -> Primes:
         if preset == OTHER:  # the config checks the bounds
             bounds = number("Low", 2, "low", "First integer"), number("High", 1_000_000, "high", "Last integer")
         base = number("Base", 10, "base", "2 to 1000")
-        candidates = choice("Candidates", "candidates", "All integers, or only those coprime to the base")
-        split = choice(
-            "Split", "split", "Train on random integers, the lower range, or whole residue classes modulo 97"
-        )
+        candidates = choice("Candidates", "candidates", "coprime: only those coprime to the base")
+        split = choice("Split", "split", "range: train on the lower integers; residue: on classes modulo 97")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        fraction = train_fraction("Share of integers; a tenth of it is for validation")
-        seed = number("Seed", 0, "seed", "Draws the split")
+        fraction = train_fraction("A tenth of it is for validation")
+        seed = number("Seed", 0, "seed")
         sample = st.number_input(
             "Sample",
             value=None,
@@ -124,9 +122,9 @@ def choose() -> Primes:
             bind="query-params",
             placeholder="all",
             width=140,
-            help="Integers drawn at random, for ranges above five million",
+            help="At random, for ranges above five million",
         )
-        tokens = choice("Tokens", "tokens", "digit: same at every place; place: one per digit and place")
+        tokens = choice("Tokens", "tokens", "place: one per digit and place")
         zeros = st.toggle(
             "Leading zeros",
             True,
@@ -174,27 +172,26 @@ def page(name: str) -> None:
         for part, count in zip(("Training", "Validation", "Test"), parts.sum(1), strict=True):
             write.metric(part, f"{count:,}", border=True)
         write.metric(
-            "Tokens", f"{len(task.token_names):,}", border=True, help="Digits, “?” and, without leading zeros, a blank"
+            "Tokens", f"{len(task.token_names):,}", border=True, help="Digits, “?”, and a blank without leading zeros"
         )
     table_1()
     as_tokens(task)
     pictures.section(task)
-    write.header("What does the last digit reveal?", anchor="last-digit")
+    write.header("Last digits", anchor="last-digit")
     cell(
         last_digits,
         **chosen,
-        alt=f"Composites and primes by last digit in base {task.base}.",
-        caption=f"{revealed:.1%} of composites end in a digit that shares a factor with {task.base}, so the last digit alone has a ROC AUC "
-        f"of about {0.5 + revealed / 2:.3f} (chance: 0.5).",
+        caption=f"{revealed:.1%} of composites end in a digit that shares a factor with {task.base}, so the last digit alone ranks a prime "
+        f"above a composite with probability {0.5 + revealed / 2:.3f}, its **ROC AUC** (chance: 0.5).",
     )
     write.header("Train/test split", anchor="split")
-    cell(the_split, **chosen, width="content", alt=f"The {total:,} integers in training, validation and test.")
+    cell(the_split, **chosen, width="content")
     write.caption("Integers ascend row by row. The validation split decides when training stops.")
     write.header("The data set", anchor="table")
     write.table(beginning(task), height=320, name="first-integers")
     name = f"primes-{task.low}-{task.high}-base-{task.base}"
     write.caption(
-        f"First {min(SHOWN, total):,} of {total:,} rows; the files have all. spf: smallest prime factor; digit_i: the digit of {task.base}^i."
+        f"First {min(SHOWN, total):,} of {total:,} rows. spf: smallest prime factor; digit_i: digit of {task.base}^i."
     )
     with st.container(horizontal=True):
         for kind, make, media in (("CSV", csv, "text/csv"), ("Parquet", parquet, "application/vnd.apache.parquet")):
@@ -212,9 +209,7 @@ def page(name: str) -> None:
 def table_1() -> None:
     """Show Table 1 of the draft paper: the printed rows, and any other."""
     write.header("Table 1 of the draft", anchor="table-1")
-    write.text(
-        "Four integers ending in 1, 3, 7 and 9, and whether each is irreducible. The draft prints the first and last two rows:"
-    )
+    write.text("Integers ending in 1, 3, 7 and 9, and whether each is irreducible. The draft prints these rows:")
     rows = table_of_the_paper()
     write.table(rows.iloc[[0, 1, -2, -1]], width=560, name="table-1")
     row = integer("Row", 0, len(rows) - 1, 1000, "row", f"0 to {len(rows) - 1}")
@@ -229,7 +224,7 @@ def table_of_the_paper() -> pd.DataFrame:
 
 def as_tokens(task: Primes) -> None:
     """Show a chosen integer as tokens."""
-    write.header("How an integer becomes tokens", anchor="tokens")
+    write.header("Tokens", anchor="tokens")
     most = task.base**task.width - 1
     n = st.number_input(
         "Integer",

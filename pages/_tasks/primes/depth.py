@@ -16,6 +16,13 @@ from pages._kit.cell import cell, shared
 from pages._parts.sieve.interventions import percent
 from pages._tasks.view import logit
 
+EVIDENCE = "Logit of prime minus logit of composite"
+
+
+def from_threshold(threshold: float) -> str:
+    """Explain a prediction."""
+    return f"Prime from {logit(threshold)} up, the threshold of the best F1 (balance of precision and recall) on training integers"
+
 
 @shared
 def measured_depth(name: str, step: int) -> analysis.sieve.Depth:
@@ -49,7 +56,7 @@ def depth_of_sieve(run: Run, step: int, depth: analysis.sieve.Depth) -> None:
     passed = (
         f"It separates primes from **multiples of {join_names([str(f.q) for f in seen])}**"
         if seen
-        else "It separates primes from the multiples of **no prime** beyond the base's"
+        else "It separates primes from multiples of **no prime** beyond the base's"
     )
     failed = f"; the first prime it misses is {first.q} (AUC {first.auc:.3f})" if first else ""
     write.text(
@@ -62,7 +69,7 @@ def depth_of_sieve(run: Run, step: int, depth: analysis.sieve.Depth) -> None:
             "Sieve depth",
             depth.sieve_depth,
             border=True,
-            help="1 if no factor is separated from primes",
+            help="1 if none is separated",
         )
         write.metric(
             "ROC AUC",
@@ -80,14 +87,13 @@ def depth_of_sieve(run: Run, step: int, depth: analysis.sieve.Depth) -> None:
     table, lengths = baselines(run.name, step)
     if table is not None:
         write.caption(
-            f"Baseline: a lookup table of residue counts modulo {table.q} and the last digit ({table.cells} cells, filled from training labels) has "
+            f"Baseline: a table of residue counts modulo {table.q} and the last digit ({table.cells} cells, filled from training labels) has "
             f"ROC AUC {'–' if math.isnan(table.roc_auc) else f'{table.roc_auc:.3f}'}."
         )
     cell(
         sieve_depth,
         name=run.name,
         step=step,
-        alt="AUC by smallest prime factor, beside trial division.",
     )
     write.caption(
         f"{depth.primes:,} held-out primes, {depth.composites:,} held-out composites; always answering “composite” scores "
@@ -110,4 +116,4 @@ def by_length(found: dict[int, dict[int, float]]) -> None:
         column_config={str(q): st.column_config.NumberColumn(format="%.3f") for q in factors},
         name="auc-by-length",
     )
-    write.caption("AUC by smallest factor and number of digits; a dash marks fewer than 20 composites.")
+    write.caption("AUC by smallest factor and number of digits; dash: fewer than 20 composites.")

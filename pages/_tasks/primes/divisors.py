@@ -12,7 +12,7 @@ from miii.tasks import Primes
 from pages._kit import links, write
 from pages._kit.cell import cell, shared
 from pages._parts.follow import steps
-from pages._tasks.view import logit
+from pages._tasks.view import ARROW, logit
 
 
 @shared
@@ -44,11 +44,11 @@ def section(
     if task.residues:
         _asked(run, task, n, found)
     write.text(
-        f"We give {OTHERS} held-out integers without small factors **this integer's coordinates modulo $q$** in the digits' sum. Does their "
-        "evidence drop as much as with a multiple's coordinates?"
+        f"In the digit sums of {OTHERS} held-out integers without small factors, we insert **this integer's coordinates modulo $q$**. Does their "
+        "evidence drop as with a multiple's?"
     )
     try:
-        with st.spinner("Testing each divisor …", show_time=True):
+        with st.spinner("Measuring …", show_time=True):
             measured = divisor_tests(run.name, step)
             one = analysis.sieve.sum_of(run.model(step), task, n, measured[0].layer if measured else None)
     except InputError as error:
@@ -80,8 +80,8 @@ def section(
         name="suspects",
     )
     write.caption(
-        f"Median drops, in logits. AUC: multiples against others. q is detected if the AUC is at least {LEAST} and the "
-        "drop closer to a multiple's. For large q, evidence may drop anyway: the coordinates hold nearly the whole sum."
+        f"Median drops, in logits. AUC: how often a multiple drops more than another. Detected: AUC at least {LEAST}, drop closer to a "
+        "multiple's. For large q, evidence may drop anyway: the coordinates hold nearly the whole sum."
     )
     _walk(run, step, n, measured, suspected)
 
@@ -92,7 +92,7 @@ def _asked(run: Run, task: Primes, n: int, found: analysis.follow.ForwardPass) -
     says = {q: analysis.follow.predict(found.logits[built.logits_of(f"mod {q}")]) for q in task.residues}
     named = [q for q, said in says.items() if said.answer == 0]
     write.text(
-        f"This network also predicts n modulo {', '.join(map(str, task.residues))}. It predicts 0, so divisibility, for "
+        f"It also predicts n modulo {', '.join(map(str, task.residues))}, and 0 (divisible) for "
         f"**{', '.join(map(str, named)) or 'none of them'}**."
     )
     write.table(
@@ -134,7 +134,7 @@ def _verdict(
         parts.append(
             f"Yet its evidence separates multiples of {', '.join(map(str, known))}, so it detects them in another way."
             if known
-            else "So it detects none beyond the last digit."
+            else "It detects none beyond the last digit."
         )
     elif measured and not suspected:
         parts.append(f"**It detects no divisor**; the sum can reveal {', '.join(map(str, seen))}.")
@@ -165,13 +165,11 @@ def _walk(run: Run, step: int, n: int, measured: list[DivisorTest], suspected: l
         q=q,
         n=n,
         width="content",
-        alt=f"The sum of {n} after each digit in the plane of residues modulo {q}, with {len(shown.residues)} held-out integers.",
-        caption=f"Line: this integer's sum, digit by digit. Dots: {len(shown.residues):,} held-out integers coprime to the base. "
-        f"{n} mod {q} is {n % q}. "
+        caption=f"Dots: {len(shown.residues):,} held-out integers coprime to the base. {n} mod {q} is {n % q}. "
         + (
             "If the network sums residues, each island has one color."
             if q <= 3
-            else "Two of several directions are shown."
+            else "Shown: two of several directions."
         ),
     )
-    links.to("sieve", "Sieve: all integers", ":material/arrow_forward:", n=n, modulus=q)
+    links.to("sieve", "Sieve: all integers", ARROW, n=n, modulus=q)

@@ -14,8 +14,8 @@ from pages._kit import links, write
 from pages._kit.cell import cell, shared
 from pages._kit.inputs import integer
 from pages._parts.follow import steps
-from pages._tasks.primes import divisors
-from pages._tasks.view import logit
+from pages._tasks.primes import depth, divisors
+from pages._tasks.view import ARROW, logit, vectors
 
 
 @shared
@@ -34,12 +34,12 @@ def evidence_by_factor(name: str, step: int, shown: str, n: int) -> Chart:
 
 def page(run: Run, task: Primes, step: int) -> None:
     """Follow one integer from its digits to the divisors that the network detects."""
-    write.text("Does the network call this integer prime? If not, which divisor does it detect?")
+    write.text("Does the network call an integer prime? If not, which divisor does it detect?")
     built = run.task()
     n = _choose(run, step, task)
     shown = " ".join(built.token_names[token] for token in task.encode(np.array([n]))[0])
     found = steps.forward_pass(run.name, step, shown)
-    with st.spinner("Scoring held-out integers …", show_time=True):
+    with st.spinner("Measuring …", show_time=True):
         others = factor_evidence(run.name, step)
     evidence = float(found.logits[1] - found.logits[0])
     says = "prime" if evidence >= others.threshold else "composite"
@@ -49,24 +49,23 @@ def page(run: Run, task: Primes, step: int) -> None:
             "Prediction",
             says,
             border=True,
-            help=f"Prime from {logit(others.threshold)} up, the best F1 threshold on training integers",
+            help=depth.from_threshold(others.threshold),
         )
         write.metric("Label", truth, border=True)
-        write.metric("Evidence", logit(evidence), border=True, help="Logit of prime minus logit of composite")
+        write.metric("Evidence", logit(evidence), border=True, help=depth.EVIDENCE)
 
     steps.path(run, step, shown, built.name, ("composite", "prime"))
     write.header("1 · Tokens", anchor="tokens")
     write.text(
-        f"`{shown}`: {task.width} digits in base {task.base}, and “?”, where the answer is read. {_side(built, task, n)} Each **token** and each "
-        f"position has a vector of {run.config.model.d_model} numbers."
+        f"`{shown}`: {task.width} digits in base {task.base}, and “?”, where the answer is read. {_side(built, task, n)} {vectors(run)}"
     )
-    links.to("data", "Data: all integers", ":material/arrow_forward:")
+    links.to("data", "Data: all integers", ARROW)
     steps.where(run, step, shown)
-    links.to("attention", "Attention: all positions", ":material/arrow_forward:", n=n)
+    links.to("attention", "Attention: all positions", ARROW, n=n)
     steps.neurons(run, step, shown, built.name, 1, 0, "the evidence")
     write.header("4 · Logits", anchor="says")
     write.text(
-        f"Only the difference of the two **logits** matters, the **evidence**. Primes are rare, so the threshold for “prime” is "
+        f"Only the difference of the two scores, or **logits**, matters: the **evidence**. Primes are rare, so the threshold is "
         f"{logit(others.threshold)}, not 0."
     )
     of_primes = others.table.loc[others.table["kind"] == "primes", "median"].tolist()
@@ -76,12 +75,10 @@ def page(run: Run, task: Primes, step: int) -> None:
         step=step,
         shown=shown,
         n=n,
-        alt=f"Evidence of held-out integers by kind, and of {n}.",
-        caption=f"Evidence of {n}: {logit(evidence)}; threshold {logit(others.threshold)}"
-        + "".join(f"; median of held-out primes {logit(median)}" for median in of_primes)
-        + ". Bars: middle half; lines: 5% to 95%. Kinds that overlap with primes are not separated.",
+        caption="".join(f"Median of held-out primes: {logit(median)}. " for median in of_primes)
+        + "Bars: middle half; lines: 5% to 95%. Kinds that overlap with primes are not separated.",
     )
-    links.to("sieve", "Sieve: all integers", ":material/arrow_forward:", n=n)
+    links.to("sieve", "Sieve: all integers", ARROW, n=n)
     divisors.section(run, task, step, n, found, others)
 
 
@@ -101,7 +98,6 @@ def _choose(run: Run, step: int, task: Primes) -> int:
             icon=":material/error:",
             on_click=_take_wrong,
             args=(run.name, step),
-            help="A held-out integer with a wrong prediction",
         )
     return n
 
@@ -115,13 +111,13 @@ def _take_wrong(name: str, step: int) -> None:
     if len(wrong):
         st.session_state["n"] = int(random.choice(wrong))
     else:
-        st.toast("No errors among the held-out integers that were scored.")
+        st.toast("No errors among the scored held-out integers.")
 
 
 def _side(built: Task, task: Primes, n: int) -> str:
     """Write whether the task contains n, and in which split."""
     if not task.low <= n <= task.high:
-        return f"It is outside the task's range, {task.low:,} to {task.high:,}."
+        return f"It is outside the range, {task.low:,} to {task.high:,}."
     where = (built.facts["n"] == n).nonzero()[:, 0].tolist()
     if not where:
         return "It is not in the task's data."

@@ -24,8 +24,7 @@ from pages._tasks.primes.depth import measured_depth
 from pages._tasks.view import logit
 
 ABOUT = r"""
-A prime $q$ divides a number exactly when its digits, each times its place value, add up to 0 modulo $q$. The last digit
-reveals the factors of the base; any other factor takes **modular addition** over all digits.
+The last digit reveals the factors of the base; any other factor takes **modular addition** over all digits.
 """
 
 
@@ -58,7 +57,7 @@ def page(run: Run, task: Primes, step_of: Callable[[Run], int]) -> None:
     """Everything about one snapshot."""
     write.text(ABOUT)
     name, step = run.name, step_of(run)
-    with st.spinner("Scoring held-out integers …", show_time=True):
+    with st.spinner("Measuring …", show_time=True):
         found = measured_depth(name, step)
     verdict = st.container()  # first on the page, measured last
     depth.depth_of_sieve(run, step, found)
@@ -71,7 +70,7 @@ ${{\text{{digit}} \cdot {task.base}^\text{{place}} \bmod q}}$, contribute the sa
 """
     )
     q = choose_modulus(moduli, seen)
-    with st.spinner("Taking the sum apart …", show_time=True):
+    with st.spinner("Measuring …", show_time=True):
         what_digits_add(run, task, step, q)
     explained = st.container()
     who_adds(run, step, q)
@@ -113,8 +112,7 @@ def what_digits_add(run: Run, config: Primes, step: int, q: int) -> None:
         step=step,
         q=q,
         width="content",
-        alt=f"One panel per place, one dot per digit, colored by residue modulo {q}.",
-        caption=f"Mean contributions, in the two directions where residues modulo {q} differ most: {percent(plane.share, 0)} of the variance "
+        caption=f"Means, in the two directions where residues modulo {q} differ most: {percent(plane.share, 0)} of the variance "
         f"({percent(plane.first, 0)} in the first).",
     )
 
@@ -155,7 +153,6 @@ def who_adds(run: Run, step: int, q: int) -> None:
         step=step,
         q=q,
         width="content",
-        alt=f"One row for each of {len(most)} heads, one column per place.",
     )
     shares = ", ".join(f"head {h} {round(share, 2) + 0.0:.0%}" for h, share in enumerate(most.tolist()))
     received = " to ".join(dict.fromkeys(f"{share:.0%}" for share in (evenness.sum(1).min(), evenness.sum(1).max())))
@@ -190,12 +187,12 @@ def try_a_number(run: Run, task: Primes, step: int, q: int, found: analysis.siev
     )
     said = "prime" if evidence >= found.threshold else "composite"
     with st.container(horizontal=True):
-        write.metric("Evidence", logit(evidence), border=True, help="Logit of prime minus logit of composite")
+        write.metric("Evidence", logit(evidence), border=True, help=depth.EVIDENCE)
         write.metric(
             "Prediction",
             said,
             border=True,
-            help=f"Prime from {logit(found.threshold)} up, the best F1 threshold on training integers",
+            help=depth.from_threshold(found.threshold),
         )
         write.metric("Label", "prime" if prime else "composite", border=True)
     write.text(f"${n} = {product(factors)}$, an integer {side}.")

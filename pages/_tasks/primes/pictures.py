@@ -30,13 +30,12 @@ def ulam(side: int, start: int, q: int | None) -> Chart:
 
 def section(task: Primes) -> None:
     """Show the primes by size, residue and angle, and in a spiral."""
-    write.header("How dense are the primes?", anchor="density")
+    write.header("Density", anchor="density")
     cell(
         density,
         low=task.low,
         high=task.high,
-        alt=f"Share of primes in bins from {task.low} to {task.high}, with the curve 1 / ln n.",
-        caption="Near n, about one integer in ln n is prime.",
+        caption="Near n, about one in ln n is prime.",
     )
     write.header("Residues", anchor="residues")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
@@ -70,7 +69,6 @@ def section(task: Primes) -> None:
             high=task.high,
             q=q,
             width="content",
-            alt=f"A wheel of {q} sectors: integers (gray) and primes (blue) by class modulo {q}.",
             caption=f"Primes that do not divide {q} fall into the {coprime} classes coprime to {q}, about equally often (Dirichlet).",
         )
     with right:
@@ -81,7 +79,6 @@ def section(task: Primes) -> None:
             q=q,
             others=others,
             width="content",
-            alt=f"Points at radius n and angle n up to {reach}, with primes and multiples of {q} marked.",
             caption=f"{len(shown.n):,} points"
             + (f"; {shown.left_out:,} more up to {reach:,} are left out" if shown.left_out else "")
             + ". 44 radians are nearly 7 turns, so classes modulo 44 form arms; primes stay on 20 of them.",
@@ -89,14 +86,13 @@ def section(task: Primes) -> None:
     write.header("Ulam's spiral", anchor="ulam")
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         side = st.slider("Side", 51, 801, 201, 50, key="side", bind="query-params", width=240, help="Integers per side")
-        start = integer("Start", 0, numbers.LARGEST - 801**2, 1, "start", "At the center", width=160) or 0
-        marked = st.toggle("Mark multiples of q", key="marked", bind="query-params", help="The modulus above")
+        start = integer("Start", 0, numbers.LARGEST - 801**2, 1, "start", width=160) or 0
+        marked = st.toggle("Mark multiples of q", key="marked", bind="query-params")
     cell(
         ulam,
         side=int(side),
         start=start,
         q=q if marked else None,
         width="content",
-        alt=f"A square spiral of integers from {start}, {side} per side, with primes marked.",
         caption="Diagonals are quadratic polynomials; from 41, the one rich in primes is Euler's n² + n + 41.",
     )

@@ -16,8 +16,8 @@ from pages._tasks.view import Curve, Measure, Preset, Row, Story, TaskView, area
 STORY = Story(
     "Watch a network learn to sieve",
     r"""
-A small transformer sees the digits of an integer and learns whether it is prime. Press Start, and watch when it separates primes
-from multiples of 3, which show only in **the sum of all digits**.
+A small transformer sees the digits of an integer and learns whether it is prime. Watch when it separates primes from
+multiples of 3, which show only in **the sum of all digits**.
 """,
 )
 
@@ -49,7 +49,7 @@ def caption(row: Row) -> str:
     """Explain why accuracy is not shown."""
     return (
         f"Most integers are composite, so test accuracy ({row['test_accuracy']:.1%}) says little. AUC is the probability that a prime scores above "
-        "a composite; 0.5 is chance. Measured on the validation split."
+        "a composite; 0.5 is chance. On the validation split."
     )
 
 
@@ -64,13 +64,13 @@ VIEW = TaskView(
     story=STORY,
     main=("low", "high", "base", "train_fraction", "seed", "steps", "seconds"),
     preset=choose_range,
-    criterion=f"both areas at {SIEVED[0]:.2f} and {SIEVED[1]:.2f}",
+    criterion=f"both AUCs at {SIEVED[0]:.2f} and {SIEVED[1]:.2f}",
     measures=measures,
     caption=caption,
     curve=Curve(
         measure,
         plots.sieving,
-        "AUC by step: primes against all composites, and by smallest factor.",
+        "AUC by step and smallest factor.",
     ),
     data=data.page,
     follow=follow.page,

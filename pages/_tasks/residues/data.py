@@ -55,7 +55,7 @@ def page(name: str) -> None:
             help=f"Base, 3 to {LIMIT}",
         )
         fraction = train_fraction("Share of all numbers")
-        seed = number("Seed", 0, "seed", "Draws the split")
+        seed = number("Seed", 0, "seed")
         masked = st.text_input(
             "Masked",
             max_chars=LONGEST,
@@ -85,7 +85,7 @@ def page(name: str) -> None:
         write.metric("Numbers", f"{p**2:,}", border=True, help="p²")
         write.metric("Training", f"{config.n_train:,}", border=True)
         write.metric("Test", f"{p**2 - config.n_train:,}", border=True)
-        write.metric("Targets", f"{len(task.targets)}", border=True, help="One per prime")
+        write.metric("Targets", f"{len(task.targets)}", border=True)
         write.metric("Logits", f"{task.d_vocab_out:,}", border=True, help="One per answer and target")
     numbers_and_split(config, task)
     as_tokens(task, p)
@@ -95,8 +95,7 @@ def page(name: str) -> None:
         p=p,
         control=control,
         masked=masked,
-        alt="Bars, one per target.",
-        caption="Each loss is divided by log q, its value at chance, so that all weigh the same.",
+        caption="Each loss is divided by log q, its value at chance.",
     )
 
 
@@ -113,7 +112,6 @@ def numbers_and_split(config: Residues, task: Task) -> None:
             control=config.control,
             asked=asked,
             width="content",
-            alt=f"Grid of {p} by {p} numbers x0 + {p} x1, colored by {asked}.",
             caption=f"Stripes: modulo q, a step in x1 adds p = {p} mod q.",
         )
     with right:
@@ -123,13 +121,12 @@ def numbers_and_split(config: Residues, task: Task) -> None:
             train_fraction=config.train_fraction,
             seed=config.seed,
             width="content",
-            alt=f"Grid of {p} by {p} numbers; the {config.n_train} for training are marked, scattered at random.",
         )
 
 
 def as_tokens(task: Task, p: int) -> None:
     """Show a chosen number as tokens."""
-    write.header("How a number becomes tokens", anchor="tokens")
+    write.header("Tokens", anchor="tokens")
     last = p**2 - 1
     n = st.slider("n", 0, last, min(1_000, last), key=f"number-{p}")
     shown = " ".join(task.token_names[token] for token in task.tokens[n].tolist())

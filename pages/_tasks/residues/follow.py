@@ -9,15 +9,14 @@ from miii.runs import Run
 from miii.tasks import Residues, Task
 from pages._kit import inputs, links, write
 from pages._parts.follow import steps
+from pages._tasks.view import ARROW, CONFIDENCE, vectors
 
 
 def page(run: Run, task: Residues, step: int) -> None:
     """Follow one number from its two digits to all its residues."""
     p, built = task.p, run.task()
     last = p * p - 1
-    write.text(
-        f"The network predicts {len(built.targets)} residues at once. Neurons, logits and waves below are for one of them."
-    )
+    write.text(f"The network predicts {len(built.targets)} residues at once. Choose one to follow.")
     names = [target.name for target in built.targets]
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         says = f"0 to {last:,}, two digits in base {p}"
@@ -42,31 +41,30 @@ def page(run: Run, task: Residues, step: int) -> None:
             "Confidence",
             f"{answers[target].probability[answers[target].answer]:.1%}",
             border=True,
-            help="Softmax probability of the prediction",
+            help=CONFIDENCE,
         )
 
     steps.path(run, step, shown, target)
     write.header("1 · Tokens", anchor="tokens")
     side = "training" if built.train_mask[n] else "test"
     write.text(
-        f"{n:,} = {n % p} + {p} · {n // p} becomes `{shown}`, two digits in base {p} ({side} split). Each **token** and each position has a vector "
-        f"of {run.config.model.d_model} numbers."
+        f"{n:,} = {n % p} + {p} · {n // p} becomes `{shown}`, two digits in base {p} ({side} split). {vectors(run)}"
     )
-    links.to("data", "Data: all numbers", ":material/arrow_forward:")
+    links.to("data", "Data: all numbers", ARROW)
     steps.where(run, step, shown)
-    links.to("attention", "Attention: all positions", ":material/arrow_forward:", n=n)
+    links.to("attention", "Attention: all positions", ARROW, n=n)
     said = answers[target]
     steps.neurons(
         run, step, shown, target, said.answer, None, f"the logit of {said.answer} for {target}, above the mean"
     )
     write.header("4 · Logits", anchor="says")
-    write.text(f"One **logit** per answer and target, here **{target}**.")
+    write.text(f"One score, or **logit**, per answer and target; here **{target}**.")
     steps.logits(run, step, shown, target, truths[target])
     _all(built, answers, truths)
     if task.control != "digits":
         _divisors(n, answers)
     steps.frequencies(run, step, shown, target, "the correct answer")
-    links.to("sieve", "Sieve: all numbers", ":material/arrow_forward:")
+    links.to("sieve", "Sieve: all numbers", ARROW)
 
 
 def _take(last: int) -> None:

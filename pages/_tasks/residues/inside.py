@@ -61,12 +61,9 @@ def shared_directions(name: str, step: int) -> Chart:
 def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
     """Everything about one snapshot, and the frequencies over training."""
     targets = "the two digits themselves" if task.control == "digits" else f"$n$ modulo every prime below {task.p}"
-    write.text(
-        f"The network sees the digits of $n = x_0 + {task.p} x_1$ and predicts {targets} at once."
-        + ("" if task.control == "digits" else " Each target is a modular addition of the same digits.")
-    )
+    write.text(f"The network sees the digits of $n = x_0 + {task.p} x_1$ and predicts {targets} at once.")
     step = step_of(run)
-    write.header("Which residues has it learned?", anchor="right")
+    write.header("Learned residues", anchor="right")
     with st.spinner("Measuring …", show_time=True):
         found = target_accuracies(run.name, step)
     mean, worst = analysis.multitask.over_targets(found, task)
@@ -84,14 +81,13 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
             border=True,
             help="Test accuracy over trained targets",
         )
-        write.metric("Worst", worst, border=True, help="Trained target of the lowest test accuracy")
+        write.metric("Worst", worst, border=True, help="Of the trained targets")
         write.metric("Worst accuracy", f"{found[worst]:.1%}", border=True)
     masked = [f"mod {q}" for q in task.masked]
     cell(
         right_by_target,
         name=run.name,
         step=step,
-        alt=f"Test accuracy of each of {len(found)} targets.",
         caption=f"Never trained: {', '.join(masked)}." if masked else "",
     )
 
@@ -103,7 +99,6 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
         head_digits,
         name=run.name,
         step=step,
-        alt=f"Attention of each of {len(heads)} heads to each token.",
         caption=(
             f"Yes: each of the {len(heads)} heads puts"
             if len(single) == len(heads)
@@ -116,11 +111,11 @@ def page(run: Run, task: Residues, step_of: Callable[[Run], int]) -> None:
 
     how_targets_share(run.name, step)
 
-    write.header("How many frequencies are active?", anchor="frequencies")
+    write.header("Active frequencies", anchor="frequencies")
     write.text(
         """
-Syrkis's preprint reports that **active** frequencies rise, then fall. In its text, they exceed the mean power of their step by two standard
-deviations; in its code, the smoothed, normalized mean over all steps by one. Is the peak at least twice the first and the last count?
+Syrkis's preprint reports that **active** frequencies rise, then fall. In its text, they exceed their step's mean power by two standard
+deviations; in its code, the smoothed, normalized mean over all steps by one. Is the peak at least twice the first and last count?
 """
     )
     count = len(run.steps)
@@ -131,14 +126,13 @@ deviations; in its code, the smoothed, normalized mean over all steps by one. Is
                 active_frequencies,
                 name=run.name,
                 stamp=count,
-                alt="Active frequencies and power, by snapshot.",
             )
         write.caption(f"{counted_by_rule(active)}.")
 
 
 def how_targets_share(name: str, step: int) -> None:
     """Show which directions of the residual stream two targets share."""
-    write.header("How do the tasks share the residual stream?", anchor="sharing")
+    write.header("Shared directions", anchor="sharing")
     found = sharing(name, step)
     total = sum(found.directions)
     write.text(
@@ -153,7 +147,6 @@ def how_targets_share(name: str, step: int) -> None:
         shared_directions,
         name=name,
         step=step,
-        alt=f"Overlap of the read-outs of every two of {len(found.names)} targets.",
         caption=f"{apart}: the mean squared cosine of the principal angles between two targets is {mean:.4f}; between random subspaces, "
         f"{chance:.4f} (0: orthogonal; 1: one holds the other).",
     )

@@ -14,10 +14,7 @@ from pages._tasks.view import Curve, Measure, Row, Story, TaskView, share
 
 STORY = Story(
     "Watch a network learn residues",
-    r"""
-A small transformer sees the two digits of $n = x_0 + p\,x_1$ and predicts $n$ modulo **every prime below** $p$ at once.
-Press Start.
-""",
+    data.INTRO,
 )
 
 
@@ -49,7 +46,7 @@ VIEW = TaskView(
     main=("p", "train_fraction", "seed", "steps"),
     criterion="99% test accuracy for every trained prime",
     measures=measures,
-    curve=Curve(measure, live, "Test accuracy by step, one row per prime modulus."),
+    curve=Curve(measure, live, "Test accuracy by step and prime."),
     data=data.page,
     follow=follow.page,
     inside=inside.page,

@@ -41,6 +41,5 @@ def page(run: Run, task: Sequences, step: int) -> None:
         example=example or 0,
         layer=layer,
         width="content",
-        alt=f"Attention pattern of each of {run.config.model.n_heads} heads for a sequence.",
-        caption="The answer is read in the last row, “?”. A diagonal is a head that looks back a fixed number of terms.",
+        caption="The answer is read in the last row, “?”. A diagonal: a head that looks back a fixed number of terms.",
     )

@@ -48,7 +48,7 @@ def page(name: str) -> None:
         write.metric("Sequences", f"{config.n:,}", border=True)
         write.metric("For training", f"{config.n_train:,}", border=True)
         write.metric("Kinds per sequence", f"{holds.sum(1).mean():.2f}", border=True, help="Mean")
-        write.metric("Parts per term", f"{len(config.encoding.blocks)}", border=True, help="Each has an embedding")
+        write.metric("Parts per term", f"{len(config.encoding.blocks)}", border=True)
     write.header("Kinds", anchor="kinds")
     share = holds.mean(0)
     rows = [

@@ -17,6 +17,7 @@ from pages._kit.inputs import integer
 from pages._parts.attention.patterns import choose_layer
 from pages._parts.sequences import choose
 from pages._tasks.sequences.data import show_parts
+from pages._tasks.view import ARROW
 
 LONGEST = 12  # positions that fit a narrow figure
 
@@ -59,7 +60,7 @@ def page(run: Run, task: Sequences, step: int) -> None:
     if task.target == "continuation":
         asked = int(run.task().tokens[example, -1, 1]) - guess_blocks(task.largest_modulus)["place"].start
         write.text(
-            "Each position is a simple rule. Its token is the rule's guess for the hidden last term, and for how many terms the rule was right. "
+            "Each position is a simple rule: its guess for the hidden last term, and how many terms it got right. "
             + (
                 f"The question: the term **modulo {asked}**."
                 if asked
@@ -68,13 +69,13 @@ def page(run: Run, task: Sequences, step: int) -> None:
         )
     else:
         show_parts(task, read)
-    links.to("data", "Data: rules and split", ":material/arrow_forward:")
+    links.to("data", "Data: rules and split", ARROW)
     attention(run, step, terms, example)
     if task.target == "kinds":
         kinds(run, step, terms)
     else:
         answers(run, step, example)
-    links.to("sequences", "Sequences: accuracy and residues", ":material/arrow_forward:")
+    links.to("sequences", "Sequences: accuracy and residues", ARROW)
 
 
 def attention(run: Run, step: int, terms: str, example: int) -> None:
@@ -93,10 +94,9 @@ def attention(run: Run, step: int, terms: str, example: int) -> None:
         example=example,
         layer=layer,
         width="content" if patterns[layer].shape[1] <= LONGEST else "stretch",
-        alt=f"Attention of {len(patterns[layer])} heads from the last position to each position.",
-        caption="The answer is read at the last position, “?”. “·” is a position without a term.",
+        caption="The answer is read at “?”. “·”: no term.",
     )
-    links.to("attention", "Attention: all positions", ":material/arrow_forward:")
+    links.to("attention", "Attention: all positions", ARROW)
 
 
 def kinds(run: Run, step: int, terms: str) -> None:
@@ -112,7 +112,6 @@ def kinds(run: Run, step: int, terms: str) -> None:
             terms=terms,
             example=0,
             kind=kind,
-            alt="The neurons that contribute most to a kind.",
             caption=f"Contributions to the logit of {kind}, yes minus no. {int((found.post > 0).sum())} of {len(found.post)} neurons are active.",
         )
     else:

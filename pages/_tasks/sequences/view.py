@@ -21,7 +21,11 @@ def measures(task: Sequences, row: Row) -> list[Measure]:
     if task.target != "kinds":
         return [Measure("Accuracy", share(row.get("test_accuracy")), "All answers correct, on held-out families")]
     return [
-        Measure("Macro F1", area(row.get("macro_f1")), "Mean over kinds, on held-out families"),
+        Measure(
+            "Macro F1",
+            area(row.get("macro_f1")),
+            "Mean over kinds of F1, the balance of precision and recall, on held-out families",
+        ),
         Measure("All kinds correct", share(row.get("test_accuracy")), "Of held-out sequences"),
     ]
 
@@ -38,7 +42,7 @@ VIEW = TaskView(
     main=("target", "longest", "terms", "largest_modulus", "n", "seed", "steps"),
     criterion="a macro F1 of 0.93 on held-out rule families, or an accuracy of 0.9 for other targets",
     measures=measures,
-    curve=Curve(measure, plots.kinds_over_training, "F1 of each kind, and their mean, by step."),
+    curve=Curve(measure, plots.kinds_over_training, "F1 by step and kind."),
     data=data.page,
     follow=follow.page,
     attention=attention.page,

@@ -56,9 +56,7 @@ def class_balance(group: str, csv: str | None, train_fraction: float, seed: int)
 
 def page(name: str) -> None:
     """Everything below the choice of the task."""
-    write.text(
-        "The network trains on some pairs of operands, the **training split**, and is tested on the others, the **test split**."
-    )
+    write.text("The network trains on some pairs, the **training split**, and is tested on the rest.")
     try:
         config = choose(name)
         task = built(config)
@@ -86,30 +84,28 @@ def page(name: str) -> None:
     left, right = st.columns(2)
     blank = len(cells.rows) * len(cells.columns) - len(task.labels)
     with left:
-        cell(split, **values, width="content", alt="Grid of all pairs; training pairs are marked.")
+        cell(split, **values, width="content")
     with right:
         cell(
             answers,
             **values,
             width="content",
-            alt="Grid of all pairs, colored by the index of the answer.",
             caption=f"{blank:,} cells are blank." if blank else "",
         )
 
-    write.header("How a pair becomes tokens", anchor="tokens")
-    row = st.slider("Pair number", 0, len(task.labels) - 1, 0, help="Row by row")
+    write.header("Tokens", anchor="tokens")
+    row = st.slider("Pair number", 0, len(task.labels) - 1, 0)
     a, b, c, side, tokens = listed(config).iloc[row]
     write.text(
-        f"The pair **{a}** and **{b}** becomes the tokens `{tokens}`, with indices `{task.tokens[row].tolist()}`. The answer is **{c}** "
+        f"**{a}** and **{b}** become `{tokens}`, with token indices `{task.tokens[row].tolist()}`. The answer is **{c}** "
         f"({'training' if side == 'train' else 'test'} split)."
     )
 
-    write.header("Are answers balanced?", anchor="balance")
+    write.header("Balance", anchor="balance")
     counts = task.labels.bincount(minlength=len(cells.answers))
     cell(
         class_balance,
         **values,
-        alt="Training and test pairs by answer.",
         caption=f"Guessing the most common answer is right on {counts.max() / len(task.labels):.1%}.",
     )
 
@@ -148,5 +144,5 @@ def choose(name: str) -> miii.Table:
             bind="query-params",
             width=240,
         )
-        seed = number("Seed", 0, "seed", "Draws the split")
+        seed = number("Seed", 0, "seed")
     return miii.Table(group=group, csv=csv, train_fraction=fraction, seed=seed)

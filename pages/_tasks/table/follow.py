@@ -11,12 +11,13 @@ from miii.tasks import Task
 from pages._kit import links, write
 from pages._parts.follow import steps
 from pages._tasks.table.inputs import OPERANDS, choose_operands
+from pages._tasks.view import ARROW, vectors
 
 
 def page(run: Run, task: Table, step: int) -> None:
     """Follow one pair from its tokens to the logits."""
     built, cells = run.task(), task.cells
-    write.text("Follow two operands through the network to its answer: the one with the largest score, or **logit**.")
+    write.text("The answer is the element with the largest score, or **logit**.")
     example = _choose(task, built)
     shown = " ".join(built.token_names[token] for token in built.tokens[example])
     truth = int(built.labels[example])
@@ -26,18 +27,16 @@ def page(run: Run, task: Table, step: int) -> None:
 
     write.header("1 · Tokens", anchor="tokens")
     side = "training" if built.train_mask[example] else "test"
-    write.text(
-        f"`{shown}` ({side} split): a **token** is a name. It has a vector of {run.config.model.d_model} numbers, as has each position."
-    )
-    links.to("data", "Data: every pair and its split", ":material/arrow_forward:")
+    write.text(f"`{shown}` ({side} split). {vectors(run)}")
+    links.to("data", "Data: every pair", ARROW)
     steps.where(run, step, shown)
-    links.to("attention", "Attention: every head", ":material/arrow_forward:")
+    links.to("attention", "Attention: every head", ARROW)
     name = cells.answers[said.answer]
     steps.neurons(run, step, shown, built.name, said.answer, None, f"the logit of {name} above the mean")
     write.header("4 · Logits", anchor="says")
-    write.text("All contributions add up to one logit per answer.")
+    write.text("Contributions add up to one logit per answer.")
     steps.logits(run, step, shown, built.name, truth, cells.answers)
-    links.to("fourier", "Fourier: which representations carry the answer", ":material/arrow_forward:")
+    links.to("fourier", "Fourier: representations", ARROW)
 
 
 def _choose(task: Table, built: Task) -> int:

@@ -43,7 +43,7 @@ answer by a sum of characters, $\sum_\rho w_\rho\,\chi_\rho(a b c^{-1})$, which 
     step = step_of(run)
     with st.spinner("Measuring …", show_time=True):
         report = composed(run.name, step)
-    write.header("Which representations carry the answer?", anchor="representations")
+    write.header("Key representations", anchor="representations")
     keys = [part.name for part in report.parts if part.key]
     with st.container(horizontal=True):
         write.metric("Verdict", report.verdict, border=True)
@@ -60,7 +60,6 @@ answer by a sum of characters, $\sum_\rho w_\rho\,\chi_\rho(a b c^{-1})$, which 
         representations,
         name=run.name,
         step=step,
-        alt="Share of held-out logits that each character explains.",
         caption=(f"Key: {', '.join(keys)}. " if keys else "No representation is key. ")
         + f"Key characters explain at least {analysis.representations.LEAST:.0%}, and more than any does of shuffled answers "
         f"({report.null:.2%}, dashed).",
@@ -83,14 +82,14 @@ answer by a sum of characters, $\sum_\rho w_\rho\,\chi_\rho(a b c^{-1})$, which 
         ),
         name="representations",
     )
-    write.caption("On held-out pairs. “Without” and “alone” are about the representation's part of the embedding.")
+    write.caption("On held-out pairs. “Without” and “alone” refer to its part of the embedding.")
 
     write.header("Is it a cause?", anchor="causal")
     write.text(
         f"With only the key representations in the embedding, test accuracy is **{report.kept:.1%}**; without them, **{report.removed:.1%}**; "
         f"with as many random directions, {report.random_kept:.1%}."
         if keys
-        else "No representation is key, so there is none to keep or remove."
+        else "There is none to keep or remove."
     )
     write.table(
         [

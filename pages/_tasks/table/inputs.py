@@ -8,7 +8,7 @@ from miii.tasks.table import EXAMPLE, LENGTH
 TYPED = "typed_table"  #: the text, kept between pages
 OPERANDS = ("element_a", "element_b")  #: keys of the operands, by name: the first, the second
 
-HELP = "The answer to a and b in row a and column b; a blank or - leaves the pair out; after a first cell *, the first row and column are names"
+HELP = "Row a, column b: the answer; blank or -: left out; with * in the first cell, the first row and column are names"
 
 
 def choose_operands(task: Table, a: int, b: int) -> None:

@@ -61,7 +61,6 @@ def show(run: Run, task: Table, step: int) -> None:
         stamp=len(run.rows()),
         width="content",
         pick=(CELL, lambda pair: choose_operands(task, pair["row"], pair["column"])),
-        alt="Grid of all pairs: correct and wrong answers, by split.",
         caption="Click a pair to follow it.",
     )
     a, b = (st.session_state.get(name) for name in OPERANDS)
@@ -79,7 +78,7 @@ def live(job: Job | None, task: Table) -> None:
         plots.answers(found.correct, data.built(task), len(cells.rows), len(cells.columns)),
         key="answers",
         width="content",
-        alt="Grid of all pairs: correct and wrong answers, by split.",
+        alt="Correct and wrong answers.",
     )
 
 
