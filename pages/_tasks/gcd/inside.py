@@ -59,7 +59,7 @@ def divisors_by_base() -> tuple[Chart, ...]:
 def page(run: Run, task: GCD, step_of: Callable[[Run], int]) -> None:
     """The list at one snapshot, the list over training, its answers, and the digits that decide."""
     write.text(
-        f"Networks that see digits, here in base {task.base}, learn a **list of divisors**, those of the base first, and answer with the **largest "
+        f"Networks that predict the gcd from digits, here in base {task.base}, learn a **list of divisors**, those of the base first, and answer with the **largest "
         "listed divisor of both integers** (Charton 2023)."
     )
     step = step_of(run)

@@ -25,13 +25,13 @@ In Hofstadter's puzzle, we start from **MI** and apply four rules in any order:
 
 | rule | change |
 |---|---|
-| I | xI → xIU, at the end |
+| I | xI → xIU |
 | II | Mx → Mxx |
 | III | III → U |
 | IV | UU → (nothing) |
 
-Reachable strings are **theorems**. The number of I's starts at 1 and only doubles or drops by 3, so 3 never divides it. Every other
-string of M, then I's and U's, is a theorem.
+Here, x is any string; III and UU may stand anywhere. Reachable strings are **theorems**. The number of I's starts at 1 and only
+doubles or drops by 3, so 3 never divides it. Every other string of M, then I's and U's, is a theorem.
 """
 
 

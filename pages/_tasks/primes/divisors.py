@@ -92,7 +92,7 @@ def _asked(run: Run, task: Primes, n: int, found: analysis.follow.ForwardPass) -
     says = {q: analysis.follow.predict(found.logits[built.logits_of(f"mod {q}")]) for q in task.residues}
     named = [q for q, said in says.items() if said.answer == 0]
     write.text(
-        f"It also predicts n modulo {', '.join(map(str, task.residues))}, and 0 (divisible) for "
+        f"The network also predicts n modulo {', '.join(map(str, task.residues))}, and 0 (divisible) for "
         f"**{', '.join(map(str, named)) or 'none of them'}**."
     )
     write.table(
