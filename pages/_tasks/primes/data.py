@@ -182,7 +182,7 @@ def page(name: str) -> None:
         last_digits,
         **chosen,
         caption=f"{revealed:.1%} of composites end in a digit that shares a factor with {task.base}, so the last digit alone ranks a prime "
-        f"above a composite with probability {0.5 + revealed / 2:.3f}, its **ROC AUC** (chance: 0.5).",
+        f"above a composite with probability about {0.5 + revealed / 2:.3f}, its **ROC AUC** (chance: 0.5).",
     )
     write.header("Train/test split", anchor="split")
     cell(the_split, **chosen, width="content")
