@@ -11,7 +11,7 @@ from pages._kit import startup, write
 from pages._kit.cell import cell, shared, stamp_of
 from pages._kit.step_picker import step_of
 from pages._parts.formula import live
-from pages._tasks.modular.checks import all_pairs, modular_run
+from pages._tasks.modular.checks import modular_run, some_pairs
 
 startup.run_app_first()
 
@@ -29,7 +29,7 @@ the pairs.
 
 run, task = modular_run()
 name, step = run.name, step_of(run)
-p = all_pairs(run, task)
+p = some_pairs(run, task)
 
 
 @shared

@@ -5,11 +5,13 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots
+from miii.errors import InputError
 from miii.plots.style import Chart
 from pages._kit import startup, write
 from pages._kit.cell import cell, shared
+from pages._kit.run_picker import refuse
 from pages._kit.step_picker import step_of
-from pages._tasks.modular.checks import all_pairs, modular_run
+from pages._tasks.modular.checks import modular_run, some_pairs
 
 startup.run_app_first()
 
@@ -22,7 +24,7 @@ key frequencies; **excluded loss** only the rest.
 )
 
 run, task = modular_run()
-all_pairs(run, task)
+some_pairs(run, task)
 name, step = run.name, step_of(run)
 
 
@@ -59,6 +61,10 @@ write.text(
 if not run.task().split_known:
     write.caption("Unknown training split: losses are over all pairs, without phases.")
 with st.spinner(f"Measuring {len(run.steps)} snapshots …", show_time=True):
+    try:
+        error = measured(name, len(run.steps))["gradient_symmetricity_error"].max()
+    except InputError as why:
+        refuse(run, str(why))
     cell(
         progress,
         name=name,
@@ -67,7 +73,6 @@ with st.spinner(f"Measuring {len(run.steps)} snapshots …", show_time=True):
     )
 
 write.header("How to read it", anchor="reading")
-error = measured(name, len(run.steps))["gradient_symmetricity_error"].max()
 write.text(
     r"""
 - **Phases** (our own rule): *memorization* until the test loss peaks, *circuit formation* until it halves, *cleanup* until 99% test
@@ -79,7 +84,11 @@ write.text(
   all snapshots (its code).
 - **Gradient symmetricity** (are $a$ and $b$ used alike?), **distance irrelevance** (does the correct logit ignore $a - b$?) and
   **circularity** (are the embedding's principal components waves?) were to tell “clock” from “pizza”; later work disputes a dichotomy.
-  Standard error of symmetricity: at most """
-    f"{error:.3f} ({analysis.progress.TRIPLES:,} random triples)."
+"""
+    + (
+        "  The first two need all pairs."
+        if pd.isna(error)
+        else f"  Standard error of symmetricity: at most {error:.3f} ({analysis.progress.TRIPLES:,} random triples)."
+    )
 )
 write.caption("Nanda et al. 2023 (arXiv 2301.05217), section 5; Zhong et al. 2023 (arXiv 2306.17844), section 4.")

@@ -71,7 +71,7 @@ BY_DAY = (
 SIEVABLE = ("sieves", "primes", "residues", "digits", "miu")
 #: Pages that say in a box why they draw nothing of a run.
 REFUSED = {
-    *((run, page) for run in ("seven", "div") for page in ("neurons", "progress", "formula")),
+    *(("seven", page) for page in ("neurons", "progress", "formula")),
     *(("adding", page) for page in ("sieve", "frames")),
     ("rectangle", "fourier"),
     *(("primes", page) for page in ("fourier", "circuits")),

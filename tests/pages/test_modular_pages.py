@@ -266,6 +266,7 @@ VERDICTS = {
     "untrained": "none",
     "even": "none",
     "zeros": "none",
+    "div": "none",
 }
 
 
