@@ -213,7 +213,7 @@ write.table(columns, width="content", name="trained-and-compiled")
 write.caption(
     "Measures: see Formula."
     + (
-        f" Neurons are analyzed in the multiples of ${in_words(*total)}$, where each has one frequency."
+        f" Neurons are analyzed over the multiples in ${in_words(*total)}$: they have different frequencies in $a$ and $b$."
         if task.modular_sum is not None and total is not None and {abs(m) for m in total[:2]} != {1}
         else ""
     )
