@@ -55,7 +55,7 @@ def table(networks: dict[str, Scores], sieves: dict[int, Recall]) -> pd.DataFram
 write.title("Sparse grid")
 write.text(
     r"""
-Lee and Kim encode an integer $s$ as a single 1 in a $150^3$ grid, at
+Lee and Kim encode an integer $s$ as a single 1 in a $150^3$ grid, in cell $(x, y, z)$ with
 
 $$s = 150^2 x + 150\,y + z.$$
 
