@@ -160,7 +160,7 @@ else:
 write.header("Run the formula instead of the network", anchor="instead")
 write.text(
     r"""
-With positive amplitudes, any such formula peaks at $c = a + b$: its accuracy is no evidence, the variance it explains is.
+With positive amplitudes and phases near 0, any such formula peaks at $c = a + b$: its accuracy is no evidence, the variance it explains is.
 """
 )
 earlier = [at for at in run.steps if at < step]

@@ -86,7 +86,7 @@ else:
         write.stop()
     write.header("Roll out one sequence", anchor="written")
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        n = number("First integer", int(first[0]), "n", f"{task.width} digits, also at the end")
+        n = number("First integer", int(first[0]), "n", f"At most {task.width} digits, also after the last step")
         d = number("Step d", int(steps[0]), "d", f"1 to {task.largest_step}")
     if n is None or d is None or not (2 <= n < task.base**task.width and 1 <= d <= task.largest_step):
         write.error(
@@ -119,10 +119,10 @@ else:
             f"Integer accuracy, {ahead} ahead",
             f"{far['integers']:.1%}",
             border=True,
-            help=f"All digits, {report['sequences']:,} roll-outs, held-out first frames",
+            help=f"All digits correct, over {report['sequences']:,} roll-outs from held-out first frames",
         )
         for label, value, says in (
-            ("Labels, ROC AUC", held["auc"], "Last label, held-out sequences, true frames given"),
+            ("Labels, ROC AUC", held["auc"], "Last label of held-out sequences, given the true frames"),
             ("Coprime to the base", held["auc_coprime"], "Where the last digit reveals nothing"),
             (
                 "Baseline from earlier labels",
@@ -164,4 +164,4 @@ if run.config.model.positions == "frames":
         caption=f"Near 0 before training. Slot 0 is the condition, slot {task.width + 1} the label.",
     )
 else:
-    write.text(f"Not with positions “{run.config.model.positions}”.")
+    write.text(f"Positions “{run.config.model.positions}” have no step and slot vectors.")

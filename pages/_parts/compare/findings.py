@@ -184,5 +184,5 @@ def _depth(summary: pd.DataFrame) -> str:
         "He et al. report that blocks without skips and norms (*no-shortcut*) reach the same accuracy in more steps. Seeds reaching 99% test "
         "accuracy in 1,500 steps:\n\n"
         + "\n".join(lines)
-        + "\n\nThis neither reproduces nor refutes the claim: d_model 64, one small task, few seeds, one learning rate."
+        + "\n\nThis neither reproduces nor refutes the claim: d_model 64, one small task, few seeds, one learning rate for all depths."
     )

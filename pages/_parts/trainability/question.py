@@ -44,8 +44,8 @@ def show() -> None:
     table, nudged = boundaries(version), moved(version)
     write.text(miii.landscape.question.answer(table, nudged))
     write.text(
-        f"Each cell learns addition modulo {own.P} from {own.SHARE:.0%} of the pairs, with its own learning rate and weight decay, and groks if test "
-        f"accuracy reaches 99% within {maps[0][1].view.steps} steps. To explore, choose *{write.escaped('Modular addition: does it grok?')}* above."
+        f"Each cell learns addition modulo {own.P} from {own.SHARE:.0%} of the pairs, with its own learning rate and weight decay but the same "
+        f"split and initial weights. It groks if test accuracy reaches 99% within {maps[0][1].view.steps} steps. To explore, choose *{write.escaped('Modular addition: does it grok?')}* above."
     )
     cell(
         zooms,
