@@ -14,7 +14,7 @@ from pages._kit import headless  # noqa: E402
 
 WIDTH, HEIGHT, COLORS = 1280, 900, 256
 #: Runs of pages that do not show add-113.
-RUNS = {"try": "primes-10", "sieve": "primes-10", "frames": "frames-10"}
+RUNS = {"try": "primes-10", "sieve": "primes-10", "frames": "frames-10", "sequences": "sequences-24"}
 DONE = """document.querySelector('[data-testid="stApp"][data-test-script-state="notRunning"]') !== null
     && document.querySelectorAll('[data-testid=stSkeleton], [data-testid=stSpinner]').length === 0"""
 

@@ -5,13 +5,11 @@ import streamlit as st
 
 import miii
 from miii import analysis, plots
-from miii.errors import InputError
 from miii.plots.style import Chart
 from pages._kit import startup, write
 from pages._kit.cell import cell, shared
-from pages._kit.run_picker import refuse
 from pages._kit.step_picker import step_of
-from pages._tasks.modular.checks import modular_run, some_pairs
+from pages._tasks.modular.checks import all_pairs, modular_run, some_pairs
 
 startup.run_app_first()
 
@@ -52,6 +50,8 @@ def progress(name: str, step: int, snapshots: int) -> tuple[Chart, ...]:
 
 choice = find_keys(name, run.steps[-1])
 keys = choice.frequencies
+if not choice.relabelling.full:
+    all_pairs(run, task)  # neurons are measured on them
 write.text(
     f"**Key frequencies of the last snapshot: {', '.join(map(str, keys))}**, as waves in "
     f"{choice.relabelling.words(choice.multipliers)}."
@@ -61,10 +61,7 @@ write.text(
 if not run.task().split_known:
     write.caption("Unknown training split: losses are over all pairs, without phases.")
 with st.spinner(f"Measuring {len(run.steps)} snapshots …", show_time=True):
-    try:
-        error = measured(name, len(run.steps))["gradient_symmetricity_error"].max()
-    except InputError as why:
-        refuse(run, str(why))
+    error = measured(name, len(run.steps))["gradient_symmetricity_error"].max()
     cell(
         progress,
         name=name,

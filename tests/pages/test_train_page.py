@@ -69,7 +69,7 @@ def test_recipe_optimizer_task_and_range_bring_their_own_values(visit):
 
 def test_an_operation_brings_its_own_size_share_and_steps(visit):
     at = visit("train", task="add")
-    for task, size in {"div": (59, 0.7, 2000, 3e-3), "add": (113, 0.3, 400, 1.75e-2)}.items():
+    for task, size in {"div": (59, 0.7, 1000, 6e-3), "add": (113, 0.3, 400, 1.75e-2)}.items():
         at.selectbox(key="task").select(task).run()
         assert tuple(at.get_by_key(key_of(at, name)).value for name in ("p", "train_fraction", "steps", "lr")) == size
         assert f"miii train {task}" in at.code[1].value

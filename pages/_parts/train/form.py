@@ -175,8 +175,7 @@ def _call(start: str, default: RunConfig, config: RunConfig, with_task: bool) ->
 def command(config: RunConfig) -> str:
     """Return the command that trains the same run; options at the recipe's values are left out."""
     kind, name = config.task.kind, config.task.task_name
-    view = view_of(kind)
-    required = view.required.get(name, {})
+    required = view_of(kind).required.get(name, {})
     fast = recipe(task=KINDS[kind](**{**TASKS[name], **required}))
     # with its name the command line takes an optimizer's own defaults
     default = flat.values(flat.change(fast, {"optimizer": config.optimizer.name})) | {"optimizer": fast.optimizer.name}
@@ -184,7 +183,7 @@ def command(config: RunConfig) -> str:
         # with an equals sign: a formula may begin with a minus
         f"--{option.replace('_', '-')}{'=' if option in required else ' '}{shlex.quote(_argument(value))}"
         for option, value in flat.values(config).items()
-        if option in required or (option not in ("task", *view.hidden) and value != default[option])
+        if option in required or (option != "task" and value != default[option])
     ]
     return " ".join(["miii train", name, *given])
 
