@@ -14,6 +14,7 @@ from benchmarks.table import ROOT, Result, Row, Unavailable, at_most, log, perce
 PAGES = ("Data", "Train", "Attention", "Fourier")  #: links in the navigation
 STEPS = "20000"  #: steps of the job in the background
 TRAIN, START, STOP = "Train", "Start", "Stop"  #: the job's page and its buttons
+FORM = "Settings of a new run"  #: the fold around the form on the job's page
 STOPPED = r"\bStopped\b"  #: regular expression for the page's text after Stop
 SLIDER = "Training step of the snapshot"  #: label of the slider at the bottom of every page
 MAIN = '[data-testid="stMain"]'
@@ -175,6 +176,8 @@ def _train(page: Any) -> None:
     """Start a job on the Train page unless one is training."""
     if not _trains(page):
         field = page.get_by_label(re.compile("^steps$", re.IGNORECASE))  # long enough to outlast a round
+        if not field.is_visible():  # the form folds away once a job has run
+            page.get_by_text(FORM, exact=True).click(timeout=TIMEOUT)
         if field.input_value() != STEPS:
             field.fill(STEPS)
             field.press("Enter")
