@@ -4,7 +4,7 @@ import streamlit as st
 
 from miii import runs
 from miii.tasks import ModularAddition
-from pages._kit import startup, write
+from pages._kit import lecture, startup, write
 from pages._parts.paper import addition as paper_addition
 from pages._parts.paper import background as paper_background
 from pages._parts.paper import discussion as paper_discussion
@@ -21,7 +21,7 @@ from pages._parts.paper.parts import SEEDS, available, report, reports_of_seeds
 
 startup.run_app_first()
 
-COLUMN = 860  # pixels: longer lines are hard to read
+COLUMN, LECTURE_COLUMN = 860, 1180  # pixels: longer lines are hard to read; the lecture view has larger type
 CONTENTS = {
     "1 Question": "question",
     "2 Background": "background",
@@ -49,18 +49,22 @@ def abstract() -> str:
     deepest = max(each["sieve_depth"] for each in primes.values())
     unseen = report("primes-10")["generalization"]["3"]["outside"]["auc"]
     return (
-        f"**Abstract.** A one-layer transformer trained on {config.train_fraction:.0%} of the sums $a + b$ modulo {config.p} gets nearly "
-        f"all others right after {result['grokked_at']} steps. It places the numbers on {waves} circles and adds by rotation: cosines of {waves} frequencies "
-        f"explain {added['logit_variance_explained']:.1%} of the variance of its logits. Rotate the circles, and the answer shifts by exactly the "
-        f"chosen amount on {added['steering_accuracy']:.2%} of inputs.\n\n"
-        f"Of {len(primes)} transformers trained to tell primes by their digits, {passed} pass every test for summing the digits' residues "
+        f"**Abstract.** A one-layer transformer trained on {config.train_fraction:.0%} of the sums $a + b$ modulo {config.p} gets nearly all "
+        f"others right after {result['grokked_at']} steps. It places the numbers on {waves} circles and adds by rotation: cosines of {waves} "
+        f"frequencies explain {added['logit_variance_explained']:.1%} of the variance of its logits (answer scores). Rotate the circles, and the "
+        f"answer shifts by exactly the chosen amount on {added['steering_accuracy']:.2%} of inputs.\n\n"
+        f"Of {len(primes)} transformers trained to recognize primes by their digits, {passed} pass every test for summing the digits' residues "
         f"(remainders) modulo 3; in all of them, residues explain at least {explained:.1%} of the digits' contributions. They look the total up: "
-        f"on totals absent from training, the first one's AUC against multiples of 3 is {unseen:.2f}, near chance. "
+        f"on totals absent from training, the first one's AUC (the chance that a prime outscores a multiple of 3) is {unseen:.2f}, near chance. "
         f"From labels alone, none gets past the factor {deepest}."
     )
 
 
-with st.container(horizontal_alignment="center"), st.container(width=COLUMN):
+enlarged = st.session_state.get(lecture.VIEW) == lecture.LECTURE
+with (
+    st.container(horizontal_alignment="center"),
+    st.container(width=LECTURE_COLUMN if enlarged else COLUMN),
+):
     write.number_figures()
     write.title("Asked for primes, it sums the digits' residues")
     write.caption(
@@ -71,7 +75,6 @@ with st.container(horizontal_alignment="center"), st.container(width=COLUMN):
             write.text(abstract())
     with st.container(key="contents"):
         write.text(" · ".join(f"[{name}](#{anchor})" for name, anchor in CONTENTS.items()))
-    write.caption("New to machine learning? Read chapter 1 and the first figures of 4.1 and 4.2.")
     paper_question.chapter()
     paper_background.chapter()
     paper_method.chapter()

@@ -47,7 +47,7 @@ def turned(caption: str) -> None:
             cell(
                 steering_of_the_adder,
                 stamp=stamp("add-113"),
-                alt="Predictions that shift by s, and the control.",
+                alt="Steering by shift, with control.",
                 caption=caption,
             )
 
@@ -77,9 +77,8 @@ def section() -> None:
     cell(
         power_of_the_adder,
         stamp=stamp("add-113"),
-        alt="Power of each frequency in the embedding.",
-        caption=f"Of the waves in the network's {run.task().d_vocab_out} token vectors, only frequencies {join_names(list(map(str, keys)))} remain. Other seeds "
-        "pick others.",
+        alt="Power by frequency.",
+        caption=f"Only frequencies {join_names(list(map(str, keys)))} remain in the {run.task().d_vocab_out} token vectors. Other seeds pick others.",
     )
     circles(sorted(found["frequency_power"], key=found["frequency_power"].get, reverse=True)[:CIRCLES], run.steps)
     with st.container(horizontal=True):
@@ -87,7 +86,7 @@ def section() -> None:
         link_details("neurons", run="add-113")
     write.text(
         f"""
-**A few cosines approximate the network's {run.task().d_vocab_out ** 3:,} logits.** For each key frequency, we fit the strongest waves on half of the pairs:
+**A few cosines approximate the network's {run.task().d_vocab_out ** 3:,} logits.** At each key frequency, we fit the strongest waves to half of the pairs:
 """
     )
     terms = formula_of("add-113").formula.latex_terms()
@@ -96,9 +95,9 @@ def section() -> None:
     astray(formula_of("add-113").formula)
     write.text(
         f"""
-Such a formula peaks at $c = a + b$ whatever it is fitted to, so its accuracy proves nothing. But it explains
-**{found["logit_variance_explained"]:.1%}** of the variance on the other half of the pairs. The causal test is steering: rotate the circles
-by the angle of *s*, and the network predicts *a + b + s*; rotate other planes, and the prediction stays.
+Such a formula peaks at $c = a + b$ whatever it is fitted to, so its accuracy proves nothing; but it explains
+**{found["logit_variance_explained"]:.1%}** of the variance on the other half. The causal test is **steering**: rotate the circles by the angle of
+*s*, and the network predicts *a + b + s*; rotate other planes, and the prediction stays.
 """
     )
     write.table(
@@ -110,11 +109,11 @@ by the angle of *s*, and the network predicts *a + b + s*; rotate other planes, 
         name="evidence-add-113",
     )
     write.text(
-        f"Verdict: **{found['verdict']}**. {1 - found['logit_variance_explained']:.1%} of the variance remains unexplained, in part because some "
-        "answers had more training pairs than others."
+        f"Verdict: **{found['verdict']}**. {1 - found['logit_variance_explained']:.1%} of the variance is unexplained, partly because some answers "
+        "had more training pairs."
     )
     turned(
-        f"Predictions follow on {found['steering_accuracy']:.2%} of pairs on average, and on {found['steering_minimum']:.2%} for the worst *s*."
+        f"The prediction follows on {found['steering_accuracy']:.2%} of pairs, on {found['steering_minimum']:.2%} for the worst *s*."
     )
     link_details("formula", run="add-113")
 
@@ -125,22 +124,23 @@ def astray(formula: analysis.formula.Formula) -> None:
     other = [term for term in formula.terms if (term.k_a - term.k_c) % p or (term.k_b - term.k_c) % p]
     if other:
         weigh = sum(term.amplitude**2 for term in other) / square
-        write.caption(
-            f"The terms not in $a + b - c$, at frequency {join_names([str(term.k_c) for term in other])}, have {weigh:.1%} of the squared amplitudes."
-        )
+        write.caption(f"Terms not in $a + b - c$ have {weigh:.1%} of the squared amplitudes.")
 
 
 @st.fragment
 def circles(strongest: list[str], steps: list[int]) -> None:
     """Show the strongest circles at a snapshot of choice."""
-    write.text("**The numbers end up on circles**, in the order in which addition needs them:")
-    step = st.select_slider("Step", steps, value=steps[-1], key="at", bind="query-params")
-    cell(
-        circles_of_the_adder,
-        step=int(step),
-        frequencies=tuple(int(k) for k in strongest),
-        stamp=stamp("add-113"),
-        width="content",
-        alt=f"The tokens on the circles of frequencies {', '.join(strongest)}.",
-        caption="Each dot is a token $n$ in the plane of frequency $k$. Its color, $kn \\bmod p$, is its place on a perfect circle.",
-    )
+    with st.container(horizontal=True, gap="medium", vertical_alignment="center"):
+        with st.container(width=320):
+            write.text("**The numbers end up on circles**, in the order in which addition needs them:")
+            step = st.select_slider("Step", steps, value=steps[-1], key="at", bind="query-params")
+        with st.container(width=440):
+            cell(
+                circles_of_the_adder,
+                step=int(step),
+                frequencies=tuple(int(k) for k in strongest),
+                stamp=stamp("add-113"),
+                width="content",
+                alt=f"Circles of frequencies {', '.join(strongest)}.",
+                caption="Each dot is a token $n$. Its color, $kn \\bmod p$, is its place on a perfect circle.",
+            )

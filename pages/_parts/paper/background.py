@@ -13,9 +13,9 @@ def chapter() -> None:
     write.subheader("Three ways to exchange information", anchor="transformers")
     write.text(
         r"""
-A **transformer** keeps a vector $x_i$ for each position of its input, the rows of $X$. Two steps alternate: positions exchange information, and
-**neurons** process each position alone, $x \mapsto \mathrm{ReLU}(x W_\mathrm{in} + b)\, W_\mathrm{out}$ with $\mathrm{ReLU}(x) = \max(0, x)$. The
-answer is read at the last position. Positions exchange information by attention, convolution or recurrence:
+A **transformer** keeps a vector $x_i$ for each position of its input, the rows of $X$. Positions exchange information; then **neurons** process each
+alone, ${x \mapsto \mathrm{ReLU}(x W_\mathrm{in} + b)\, W_\mathrm{out}}$ with ${\mathrm{ReLU}(x) = \max(0, x)}$. The answer is read at the last
+position. The exchange is attention, convolution or recurrence:
 
 $$A(X) = \mathrm{softmax}\!\left(\frac{Q K^\top}{\sqrt d}\right) V,$$
 
@@ -23,18 +23,18 @@ $$C(X)_i = \sum_j X_{i-j}\, W_j,$$
 
 $$R(X)_i = f\big(x_i,\ R(X)_{i-1}\big),$$
 
-with $Q = X W_Q$, $K = X W_K$ and $V = X W_V$ of $d$ columns each. Attention is a weighted mean of values $V$. **A mean is a sum**, so attention
-could add.
+with ${Q = X W_Q}$, ${K = X W_K}$ and ${V = X W_V}$ of $d$ columns each. Softmax makes weights that sum to 1, so attention is a mean of values $V$.
+**A mean is a sum**, so attention could add.
 """
     )
     with st.container(horizontal=True):
         link("attention", "Where heads attend: Attention", run="add-113")
-        link("compare", "Which of the three is needed: Compare", comparison="add-113")
+        link("compare", "Which is needed: Compare", comparison="add-113")
     write.subheader("Symbolic and sub-symbolic", anchor="symbolic")
     write.text(
         """
-In a **symbolic** model, every part has a meaning; in a **sub-symbolic** one, meaning is spread over numbers. Mechanistic interpretability
-translates the second into the first.
+In a **symbolic** model, each part has a meaning; in a **sub-symbolic** one, meaning is spread over numbers. Mechanistic interpretability translates
+the second into the first.
 """
     )
     link("symbolic", "One function both ways: Symbolic")
@@ -42,12 +42,12 @@ translates the second into the first.
     write.text(
         r"""
 Any function on the $p$ hours of a clock is a sum of waves $\cos w_k n$ and $\sin w_k n$ with $w_k = 2 \pi k / p$. The hand of **frequency** $k$
-goes around $k$ times while $n$ goes around once. To add, it rotates, and rotation takes products:
+goes around $k$ times while $n$ goes around once. Rotating takes products:
 
 $$\cos w_k (a + b) = \cos w_k a\, \cos w_k b - \sin w_k a\, \sin w_k b.$$
 
-A network that embeds $a$ and $b$ as waves can form these products with attention and neurons. It then sums $\cos w_k(a + b - c)$ over a few
-frequencies; the sum is largest at $c = a + b$.
+Attention and neurons can form these products from $a$ and $b$ embedded as waves. The sum of ${\cos w_k(a + b - c)}$ over a few frequencies is largest
+at ${c = a + b}$.
 """
     )
     with st.expander("Glossary", icon=":material/menu_book:"):

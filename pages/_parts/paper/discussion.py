@@ -21,22 +21,22 @@ def chapter() -> None:
     write.header("5 Discussion", anchor="discussion")
     write.text(
         """
-**What it means.** Less than the draft claims. No network discovers sieving from labels alone: beyond 3, the places need different weights. With extra
-targets, a network sieves further, so capacity is not the limit.
+**What it means.** Less than the draft claims. No network discovers sieving from labels alone: beyond 3, places need different weights. Extra targets
+take a network further, so capacity is not the limit.
 
-**What to doubt.** The networks are small, and the seeds few. The bounds are our choice; networks just above and below differ little. A circuit depends
-on the corruption that found it. A probe shows what can be read, not what is used.
+**What to doubt.** The networks are small, the seeds few. We chose the bounds; networks just above and below differ little. A circuit depends on the
+corruption that found it. A probe shows what can be read, not what is used.
 """
     )
     with st.expander(
-        "The log: everything tried, and what failed", icon=":material/history:", on_change="rerun", key="log"
+        "Log: what was tried, and what failed", icon=":material/history:", on_change="rerun", key="log"
     ) as part:
         if part.open and LOG.exists():
             write.text(log())
     write.text(
         """
-**What is open.** Does any network on primes add beyond its training totals? Can labels alone teach 7? What does the unexplained part of the adder's
-logits do? How does the MIU network count? Does any of this carry over to large models?
+**What is open.** Does any network on primes add beyond its training totals? Can labels alone teach 7? What is in the adder's unexplained variance?
+How does the MIU network count? Does any of this carry over to large models?
 """
     )
     with st.container(horizontal=True):

@@ -47,8 +47,8 @@ def digits() -> Erratum:
     return Erratum(
         "Section 3.1 and Table 1",
         '"Four-digit integers"; Table 1 shows 10001 to 99999.',
-        f"The table has {' or '.join(map(str, sorted(wide)))} digits, and only endings 1, 3, 7 and 9. {four[1]:,} of {four[0]:,} four-digit integers are "
-        f"prime, and {five[1]:,} of {five[0]:,} five-digit ones.",
+        f"The table has {' or '.join(map(str, sorted(wide)))} digits, only endings 1, 3, 7 and 9. Primes: {four[1]:,} of {four[0]:,} four-digit "
+        f"integers, {five[1]:,} of {five[0]:,} five-digit.",
         f"{agree} of {len(printed)} printed labels are correct.",
     )
 
@@ -60,7 +60,7 @@ def dependence() -> Erratum:
     return Erratum(
         "Section 2.3",
         f"Whether {EXAMPLE} is prime depends on {BEFORE} numbers before it.",
-        f"On {len(needed)} of them: {', '.join(map(str, needed))}, the primes up to its square root.",
+        f"On {len(needed)}: {', '.join(map(str, needed))}, the primes up to its square root.",
         f"{EXAMPLE} is {'not ' if free else ''}divisible by one of them, so it is {'prime' if numbers.factors(EXAMPLE) == {EXAMPLE: 1} else 'composite'}.",
     )
 
@@ -75,7 +75,7 @@ def puzzle() -> Erratum:
     return Erratum(
         "Section 2.3, footnote 1",
         "Hofstadter's MIII puzzle.",
-        "The MU puzzle, in the MIU system. The title's initials are MIIUII.",
+        "The MU puzzle, in the MIU system; the title spells MIIUII.",
         f"{told['MIII']}; {told['MIIUII']}" + (f" in {len(steps) - 1} steps." if steps else "."),
     )
 
@@ -90,8 +90,8 @@ def equation_3() -> Erratum:
     return Erratum(
         "Equation 3",
         r"$f(x) = \sigma(W W x) > 0$ computes xor.",
-        f"$W W = \\begin{{bmatrix}} {product} \\end{{bmatrix}}$ is linear, xor is not, and a sigmoid is always above 0. Two layers with a ReLU "
-        "between them compute xor.",
+        f"$W W = \\begin{{bmatrix}} {product} \\end{{bmatrix}}$ is linear, xor is not; a sigmoid is always above 0. Two layers with a ReLU between "
+        "compute xor.",
         f"{yes} of {values.size} outputs are above 0; with the ReLU, "
         f"{int(((fixed.output() > 0) == logic.truth(logic.xor, 2)).sum())} of 4 are correct.",
     )
@@ -105,8 +105,8 @@ def program() -> Erratum:
     return Erratum(
         "Section 2, the program",
         "`xor(a, b, c)` is *not all and not none*.",
-        "That is *not all equal*; xor of three inputs is true if an odd number is. Equation 3 takes two inputs.",
-        f"Of {len(printed)} inputs, it agrees with *not all equal* on {equal} and with xor on {odd}.",
+        "That is *not all equal*; xor is true if an odd number of inputs is. Equation 3 takes two.",
+        f"Of {len(printed)} inputs, equal to *not all equal* on {equal}, to xor on {odd}.",
     )
 
 
@@ -114,11 +114,11 @@ def equation_4() -> Erratum:
     """Attention as printed."""
     found = ""
     if (runs.homes()[1] / "add-113" / "config.json").exists():
-        found = f"Differs from add-113's attention by at most {attention_error():.1g}, on pairs of five tokens."
+        found = f"Within {attention_error():.1g} of add-113's attention, on pairs of five tokens."
     return Erratum(
         "Equation 4",
         "$A(X) = K Q^t / V$",
-        r"$A(X) = \mathrm{softmax}(Q K^\top / \sqrt d)\, V$: no division, a softmax, and one row per query.",
+        r"$A(X) = \mathrm{softmax}(Q K^\top / \sqrt d)\, V$: no division, but a softmax; one row per query.",
         found,
     )
 
@@ -141,30 +141,30 @@ def rest() -> list[Erratum]:
         Erratum(
             "Equations 5 and 6",
             "$C(X) = X \\star K$ and $R(X_i, (R(X_{i-1}))) = f(X, X)$",
-            r"$R(X)_i = f(x_i, R(X)_{i-1})$. In 5, $K$ is a kernel, not the keys of equation 4.",
-            "A test compares our convolution with a product of spectra.",
+            r"$R(X)_i = f(x_i, R(X)_{i-1})$. In 5, $K$ is a kernel, not equation 4's keys.",
+            "Our convolution is tested against a product of spectra.",
         ),
         Erratum(
             "Reference 4",
-            "Cover and Thomas automate the reverse-engineering.",
+            "Cover and Thomas automate reverse engineering.",
             "Reference 3, Conmy et al.; reference 4 is a textbook.",
             "The two entries.",
         ),
         Erratum(
             "Reference 1",
             "Belcák et al. confirm it.",
-            "FACT has tasks on integer sequences; it is not about circuits.",
+            "FACT is on integer sequences, not circuits.",
             "The reference.",
         ),
         Erratum(
             "Section 1",
             "$XW + b$ is linear; deep learning fits piece-wise linear functions, with a sigmoid.",
             "$XW + b$ is affine. ReLU networks are piece-wise linear; sigmoid networks are not.",
-            "By definition; section 5.1 trains with both.",
+            "By definition; both in section 5.1.",
         ),
         Erratum(
             "Section 3.2",
-            "The model is in the style of GAIA-1 (reference 8).",
+            "The model follows GAIA-1 (reference 8).",
             "GAIA-1 predicts interleaved frames. One label needs no such model.",
             "Section 4.4.",
         ),
@@ -190,7 +190,7 @@ def _primes(low: int, high: int) -> int:
 def chapter() -> None:
     """Show the table."""
     write.header("6 Errata", anchor="errata")
-    write.text("Errors of the draft, checked as this page runs:")
+    write.text("The draft's errors, checked as this page runs:")
     names = {"where": "where", "says": "the draft says", "true": "correction", "checked": "check"}
     frame = pd.DataFrame([{title: getattr(each, name) for name, title in names.items()} for each in errata()])
     short_table(frame, "errata", "This table", hide_index=True)

@@ -87,15 +87,11 @@ def section() -> None:
         write.info(f"{TRIALS} is missing from the shipped runs.")
         return
     trials, changed = analysis.experience.load(place), place.stat().st_mtime
-    write.text(
-        """
-Random held-out integers may be too easy, so we leave out whole groups:
-"""
-    )
+    write.text("Random held-out integers may be too easy, so we leave out whole groups:")
     cell(
         what_training_left_out,
         stamp=changed,
-        alt="AUC against multiples of 3 by split.",
+        alt="AUC by split.",
         caption=f"{carried(trials)} Points: medians; lines: ranges over seeds.",
     )
     short_table(splits(trials), "splits", hide_index=True)
@@ -103,17 +99,17 @@ Random held-out integers may be too easy, so we leave out whole groups:
     cell(
         experience_of_the_adders,
         stamp=changed,
-        alt="Accuracy by number of training pairs.",
-        caption="Every adder memorizes its pairs; with enough pairs, it generalizes.",
+        alt="Accuracy by pairs.",
+        caption="Every adder memorizes its pairs; with enough, it generalizes.",
     )
     cell(
         experience_of_the_primes,
         stamp=changed,
-        alt="Held-out AUC by number of training integers.",
-        caption="Bands show the range over seeds.",
+        alt="AUC by integers.",
+        caption="Bands: range over seeds.",
     )
     write.text(
-        f"**Activations.** The draft has both a sigmoid and a ReLU. Median test accuracy of addition modulo 59: "
+        f"**Activations.** The draft has sigmoid and ReLU. Median test accuracy of addition modulo 59: "
         f"{activations(trials)}."
     )
     link("train", "Train with other splits: Train", task="primes")

@@ -66,9 +66,9 @@ def addition() -> None:
                 rotations_of_the_adder,
                 every=4,
                 stamp=stamp("add-113"),
-                alt="Held-out R² of the best rotation by step and site.",
-                caption="After a shift of one operand, how well does a single rotation, fitted on some pairs, move the activations of others? "
-                "Controls: a random permutation, and step 0.",
+                alt="Held-out R² by step.",
+                caption="How well one rotation, fitted on some pairs, predicts the others' activations after a shift of one operand. Controls: "
+                "a random permutation, and step 0.",
             )
     with _on_request("Where the neurons bend", "bends") as part:
         if part.open:
@@ -76,9 +76,9 @@ def addition() -> None:
             cell(
                 regions_of_the_adder,
                 stamp=stamp("add-113"),
-                alt="Linear pieces around each circle.",
-                caption=f"The {len(keys)} circles that the network uses (dashed) have many linear pieces, the others almost none. Untrained, all are "
-                "alike. Means over *b*.",
+                alt="Pieces by circle.",
+                caption=f"The {len(keys)} circles in use (dashed) have many linear pieces, the others almost none. Untrained, all are alike. Means over "
+                "*b*.",
             )
 
 
@@ -94,9 +94,9 @@ def primes() -> None:
                 regions_of_the_primes,
                 stamp=stamp("primes-10"),
                 width="content",
-                alt="Evidence on the plane of residues.",
-                caption=f"The evidence dips at multiples of 3, but only where integers have totals (points). Lines: where neurons switch. "
-                f"{trained.neurons} neurons cut the plane into {trained.regions:,} linear pieces ({untrained.regions:,} untrained).",
+                alt="Evidence by residue.",
+                caption=f"Evidence dips at multiples of 3, but only at totals that occur (points). {trained.neurons} neurons, which switch at the lines, "
+                f"cut the plane into {trained.regions:,} linear pieces ({untrained.regions:,} untrained).",
             )
     with _on_request("Where is the information?", "bits") as part:
         if part.open:
@@ -108,7 +108,7 @@ def information() -> None:
     run = runs.shipped("primes-10", Primes)
     exact = analysis.information.exact(run.task_config)
     write.text(
-        "**Mutual information**, exact: four digits say almost nothing about $n$ mod 3. The last digit says most about *prime*."
+        "Exact **mutual information**: four digits say almost nothing about $n$ mod 3; the last digit says most about *prime*."
     )
     short_table(exact.rename(columns={"of": "of at most"}).round(4), "bits-exact", hide_index=True)
     found = bits_at("primes-10", run.steps[-1])
@@ -116,9 +116,9 @@ def information() -> None:
     cell(
         bits_of_the_primes,
         stamp=stamp("primes-10"),
-        alt="Bits about n mod 3 and about prime by site.",
+        alt="Bits by site.",
         caption=f"Before the neurons, the nearest mean of *totals* gives {table:.3f} of {found.entropy['n mod 3']:.3f} bits about $n$ mod 3, that of "
-        f"*residues* {linear:.3f}. These are lower bounds. Gray ticks: shuffled labels; dashed: the entropy.",
+        f"*residues* {linear:.3f}: lower bounds. Gray ticks: shuffled labels; dashed: entropy.",
     )
 
 

@@ -92,8 +92,8 @@ def chapter() -> None:
     write.header("3 Method", anchor="method")
     write.text(
         """
-**Data.** An integer is its digits and a final `?`, where the answer is read; a pair is *a*, *b*, `=`. Splits are random. Except for primes, the test
-split chose the recipe, so test figures are optimistic. Unlike the draft, we keep integers that end in an even digit or 5.
+**Data.** An integer is its digits and a final `?`; a pair is *a*, *b*, `=`. Splits are random. Except for primes, the test split chose the recipe, so
+test figures are optimistic. Unlike the draft, we keep integers that end in an even digit or 5.
 """
     )
     link("data", "The data, and Table 1: Data", task="primes")
@@ -101,9 +101,8 @@ split chose the recipe, so test figures are optimistic. Unlike the draft, we kee
     short_table(recipes().rename_axis("setting"), "recipes")
     write.text(
         """
-**Controls.** Every measure has one, such as an untrained network, shuffled labels, or rotations of other planes.
-
-**Criteria.** The same bounds hold for all networks:
+**Criteria.** The same bounds hold for all networks. Every measure has a control, such as an untrained network, shuffled labels or rotations of other
+planes:
 """
     )
     short_table(criteria(), "criteria", hide_index=True)

@@ -73,26 +73,26 @@ def residues() -> None:
     active = analysis.multitask.active(analysis.multitask.reported_power(found))
     write.text(
         r"""
-**All residues at once.** Syrkis's later preprint asks for 29 additions: from the two digits of $n = x_0 + 113\,x_1$, predict $n \bmod q$ for all
-primes below 113.
+**All residues at once.** Syrkis's later preprint asks for 29 additions: from the digits of ${n = x_0 + 113\,x_1}$, predict ${n \bmod q}$ for all primes
+below 113.
 """
     )
     cell(
         moduli_over_training,
         stamp=stamp("residues-113"),
-        alt="Test accuracy by modulus over the steps.",
-        caption=f"{sum(x >= SOLVED for x in right.values())} of {len(right)} reach a test accuracy of {SOLVED:.1%}; the worst has "
+        alt="Accuracy by modulus.",
+        caption=f"{sum(x >= SOLVED for x in right.values())} of {len(right)} reach {SOLVED:.1%} test accuracy; the worst has "
         f"{found['accuracy_worst']:.1%}.",
     )
     cell(
         active_over_training,
         stamp=stamp("residues-113"),
-        alt="Active frequencies by snapshot.",
+        alt="Active frequencies.",
         caption=f"Do active frequencies rise and fall, as in the preprint? {counted_by_rule(active)}.",
     )
     yes = "Yes" if found["heads_look_at_one_digit"] else "No"
     write.text(
-        f"Does each head attend to one digit, as in the preprint? {yes}: one digit gets at least {min(looking):.2%} of a head's attention to digits."
+        f"Does each head attend to one digit, as there? {yes}: it gets at least {min(looking):.2%} of the head's attention to digits."
     )
     link_details("sieve", run="residues-113")
 
@@ -103,14 +103,14 @@ def frames() -> None:
     held, context = found["held_out"], found["context"]
     write.text(
         """
-**In the style of GAIA-1**, a network writes frames $[+d][\\text{digits}][\\text{prime?}]$: a step, the next integer and its label.
+**In the style of GAIA-1**, a network writes frames ${[+d][\\text{digits}][\\text{prime?}]}$: a step, the next integer and its label.
 """
     )
     ahead = found["rollout"]
     write_frames(
-        f"It adds, with carries. From {found['sequences']:,} unseen first integers, {ahead[0]['integers']:.1%} of the next integers are "
-        f"correct{_carried(found)}; after {ahead[-1]['ahead']} frames, {ahead[-1]['integers']:.1%}. Its labels use little but the last digit: ROC AUC "
-        f"{held['auc']:.3f}, by the last digit alone {context['digit']:.3f}; beyond it {held['auc_coprime']:.3f}, where earlier labels would give "
+        f"It adds, with carries: from {found['sequences']:,} unseen first integers, {ahead[0]['integers']:.1%} of the next are "
+        f"correct{_carried(found)}; after {ahead[-1]['ahead']} frames, {ahead[-1]['integers']:.1%}. Labels use little but the last digit: AUC "
+        f"{held['auc']:.3f}, by that digit alone {context['digit']:.3f}; beyond it {held['auc_coprime']:.3f}, where earlier labels would give "
         f"{context['labels_coprime']:.3f}."
     )
     link_details("frames", run="frames-10")
@@ -154,7 +154,7 @@ def write_frames(caption: str) -> None:
             d=int(d or 1),
             stamp=stamp("frames-10"),
             width="content",
-            alt=f"Three frames after {n} with +{d}; wrong tokens show the truth.",
+            alt=f"Frames after {n}, by +{d}.",
             caption=caption,
         )
     except InputError as error:
@@ -168,15 +168,15 @@ def sparse() -> None:
     write.text(
         """
 **A recall is worth its baseline.** Lee and Kim report recalls of 99% on primes and 79% on composites, with an integer as a single 1 in a grid of
-$150^3$. But $150 = 2 \\cdot 3 \\cdot 5 \\cdot 5$, so the last coordinate shows whether 2, 3 or 5 divides:
+$150^3$. But ${150 = 2 \\cdot 3 \\cdot 5 \\cdot 5}$: the last coordinate shows whether 2, 3 or 5 divides.
 """
     )
     cell(
         composites_found,
         stamp=(runs.homes()[1] / "sparse" / "grid" / "report.json").stat().st_mtime,
         alt="Recall on composites.",
-        caption=f"Neither network gets beyond its last digit. Recall on {found.n_test:,} held-out integers is {found.test.composites:.3%} on the grid and "
-        f"{digits.test.composites:.3%} in base 210, whose last digit also reveals 7.",
+        caption=f"Neither network gets beyond its last digit: recall on {found.n_test:,} held-out integers is {found.test.composites:.3%} on the grid, "
+        f"{digits.test.composites:.3%} in base 210, whose last digit also shows 7.",
     )
     link("sparse", "Look inside: Sparse grid")
 
@@ -189,14 +189,14 @@ def architectures() -> None:
     alike = every[every[ADDS] == every["seeds"]]
     write.text(
         """
-**Adding on circles needs neither skips nor norms.** All architectures get the same task, split, budget and five seeds:
+**Adding on circles needs neither skips nor norms.** All architectures get the same task, split, budget and five seeds.
 """
     )
     cell(
         explained_by_architecture,
         stamp=(home / ARCHITECTURES).stat().st_mtime,
-        alt="Variance explained, by architecture.",
-        caption=f"{len(every)} of {len(summary)} architectures grok with every seed. Of these, {join_names([f'*{name}*' for name in alike['architecture']])} get the verdict "
-        "*modular addition* each time. Median and range.",
+        alt="Variance explained.",
+        caption=f"{len(every)} of {len(summary)} architectures grok with every seed; of these, {join_names([f'*{name}*' for name in alike['architecture']])} "
+        "always get the verdict *modular addition*. Median and range.",
     )
     link_details("compare", comparison="add-113")

@@ -110,35 +110,40 @@ def section() -> None:
     assert result is not None
     write.text(
         """
-**It detects the factor 3 and no other.** Most integers are composite, so accuracy says little. For each factor, do primes
-get more evidence than composites with this smallest prime factor?
+**It detects the factor 3 and no other.** Most integers are composite, so accuracy says little. Instead, how often do primes get more evidence than
+composites with a given smallest prime factor?
 """
     )
     cell(
         sieving_of_the_primes,
         stamp=stamp("primes-10"),
-        alt="ROC AUC over the steps, by smallest prime factor.",
-        caption=f"Multiples of 3 are separated by step {result['grokked_at']}; 7, 11 and 13 stay at chance. On all held-out integers, the ROC AUC is "
-        f"{primes['roc_auc']:.3f}; trial division by 2, 3 and 5 has {primes['oracle_auc_and_base']['3']:.3f}"
+        alt="AUC by smallest factor.",
+        caption=f"Multiples of 3 are separated by step {result['grokked_at']}; 7, 11 and 13 stay at chance. AUC on all held-out integers: "
+        f"{primes['roc_auc']:.3f}; of trial division by 2, 3 and 5: {primes['oracle_auc_and_base']['3']:.3f}"
         + _beside(primes)
         + ".",
     )
-    plane = plane_of("primes-10")
+    plane, totals = plane_of("primes-10"), math.comb(task.width + 2, 2)
+    inside, outside = (primes["generalization"]["3"][where] for where in ("inside", "outside"))
     left, right = st.columns([1, 1], gap="medium")
     with left:
         cell(
             plane_of_digits,
             stamp=stamp("primes-10"),
             width="content",
-            alt="Digits by place and residue modulo 3: three clusters.",
-            caption=f"One square per place, in the two directions in which residues differ most ({plane.share:.0%} of the variance). The last place "
-            "has only endings of primes.",
+            alt="Digits in three clusters.",
+            caption=f"Digits of each place in the two directions in which residues differ most ({plane.share:.0%} of the variance). The last place has "
+            "only endings of primes.",
         )
     with right:
         write.text(
             f"""
 **Ten digits, three clusters.** Attention is a mean, so each digit adds a vector to the total at `?`. In {write.figure(plane_of_digits)}, digits of
-equal residue add nearly equal vectors. If the network summed the digits themselves, they would lie apart.
+equal residue add nearly equal vectors; in a sum of the digits themselves, they would differ.
+
+**The neurons look the total up.** {task.width} digits have only {totals} totals, one per count of the residues 0, 1 and 2, and a random split trains on
+all of them. Move the sums to absent totals, and the AUC against multiples of 3 falls from {inside["auc"]:.3f} to {outside["auc"]:.2f} (95% interval
+{outside["low"]:.2f} to {outside["high"]:.2f}).
 """
         )
         link_details("sieve", run="primes-10")
@@ -146,25 +151,18 @@ equal residue add nearly equal vectors. If the network summed the digits themsel
     frame = measures(reports)
     passes = [f"{(part['passes'] == 'yes').sum()} of {len(part)}" for part in (frame.iloc[:TUNED], frame.iloc[TUNED:])]
     write.text(
-        f"**Other seeds.** Of the seeds below {TUNED}, which chose the recipe, {passes[0]} pass; of the others, trained once afterwards, {passes[1]}."
+        f"**Other seeds.** Of the seeds below {TUNED}, which chose the recipe, {passes[0]} pass; of those trained once afterwards, {passes[1]}. On shuffled "
+        f"labels, the probe's $R^2$ is {abs(primes['probe_r2']['shuffled']['3']):.2f}."
     )
     cell(
         by_network,
         stamp=stamp("primes-10"),
-        alt="Evidence of each network, with controls and bounds.",
-        caption="Orange marks the bounds of chapter 3. All values are on held-out integers.",
+        alt="Evidence by network.",
+        caption="Orange: the bounds of chapter 3. Values on held-out integers.",
     )
     table(
         frame,
         "addition-modulo-3",
-    )
-    totals = math.comb(task.width + 2, 2)
-    inside, outside = (primes["generalization"]["3"][where] for where in ("inside", "outside"))
-    write.text(
-        f"The probe's $R^2$ is {abs(primes['probe_r2']['shuffled']['3']):.2f} on shuffled labels.\n\n"
-        f"**The neurons look the total up.** With {task.width} digits there are only {totals} totals, one per count of the residues 0, 1 and 2, and a random "
-        f"split trains on all of them. Move the sums to absent totals, and the AUC against multiples of 3 falls from {inside['auc']:.3f} to "
-        f"{outside['auc']:.2f} (95% interval {outside['low']:.2f} to {outside['high']:.2f})."
     )
     circuits(primes)
     depth(task.train_fraction)
@@ -175,7 +173,7 @@ def _beside(primes: dict[str, Any]) -> str:
     table = primes.get("count_table")
     if not table or table["roc_auc"] is None:
         return ""
-    return f", and a table of residue counts modulo {table['q']} and last digits ({table['cells']} cells) has {table['roc_auc']:.3f}"
+    return f"; of a table of residue counts modulo {table['q']} and last digits ({table['cells']} cells): {table['roc_auc']:.3f}"
 
 
 def circuits(primes: dict[str, Any]) -> None:
@@ -183,7 +181,7 @@ def circuits(primes: dict[str, Any]) -> None:
     found = primes["circuits"]
     write.text(
         """
-**Circuits 1 and 2** of the three that the draft promises, found by corrupting edges in turn and scored on fresh pairs of integers:
+**Circuits 1 and 2** of the draft's three, found by corrupting edges in turn and scored on fresh pairs:
 """
     )
     circuit_table({title: found[asked] for asked, title in QUESTIONS.items()}, "primes")
@@ -191,8 +189,8 @@ def circuits(primes: dict[str, Any]) -> None:
     cell(
         read_by_circuits,
         stamp=stamp("primes-10"),
-        alt="Effects of each digit as key and as value.",
-        caption="Circuit 1 reads the last digit, mostly as a **key**, which draws attention. Circuit 2 reads all digits as **values**, which add up.",
+        alt="Effects by place.",
+        caption="Circuit 1 reads the last digit, mostly as a **key**, which draws attention; circuit 2 reads all digits as **values**, which add up.",
     )
     with st.container(horizontal=True):
         link("circuits", "The edges of the adder: Circuits", run="add-113")
@@ -207,23 +205,23 @@ def depth(fraction: float) -> None:
     asked = runs.shipped("primes-10-assisted", miii.Primes).task_config
     write.text(
         f"""
-**Deeper only with help.** 3 is the easiest factor: all places weigh the same. From labels alone, no network of ours in base 10 gets further. With
-the residues modulo {join_names(list(map(str, asked.residues)))} as extra targets, a two-layer network does:
+**Deeper only with help.** 3 is the easiest factor: all places weigh the same. From labels alone, none of our networks in base 10 gets further. With
+residues modulo {join_names(list(map(str, asked.residues)))} as extra targets, a two-layer network does:
 """
     )
     cell(
         depth_of_sieve,
         stamp=stamp("primes-10-assisted"),
-        alt="AUC by smallest prime factor.",
-        caption=f"Sieve depth is {alone['sieve_depth']} from labels alone and {assisted['sieve_depth']} assisted; ROC AUC {alone['roc_auc']:.3f} and "
-        f"{assisted['roc_auc']:.3f}. The lower end of the 95% interval must reach the dashed line.",
+        alt="AUC by factor.",
+        caption=f"Sieve depth is {alone['sieve_depth']} from labels alone and {assisted['sieve_depth']} assisted; AUC {alone['roc_auc']:.3f} and "
+        f"{assisted['roc_auc']:.3f}. 95% intervals must start above the dashed line.",
     )
     outside, turns = assisted["generalization"]["3"]["outside"], assisted["lines"]
     kept = {q: each["residue_kept_by_a_turn"] for q, each in turns.items()}
     write.text(
         f"Verdict: *{assisted['verdict']}*. Each digit moves the sum along a line, by its residue. It does not add "
         f"digits: a whole turn along the line changes no residue, but changes the predicted one in "
-        f"{1 - max(kept.values()):.0%} to {1 - min(kept.values()):.0%} of cases. On totals absent from training, the AUC against 3 is "
+        f"{1 - max(kept.values()):.0%} to {1 - min(kept.values()):.0%} of cases. On absent totals, the AUC against 3 is "
         f"{outside['auc']:.2f} (95% interval {outside['low']:.2f} to {outside['high']:.2f})."
     )
     by_base()

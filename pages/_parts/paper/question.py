@@ -63,8 +63,8 @@ def chapter() -> None:
     write.header("1 The question", anchor="question")
     write.text(
         f"""
-Three hours after eleven, it is two. A clock adds without digits or tables: **it rotates**. Turn to *a*, then by *b*, and read off the sum
-*modulo* {HOURS}, its remainder after division by {HOURS}.
+Three hours after eleven, it is two. A clock adds by **rotating**: turn to *a*, then by *b*, and read off the sum *modulo* {HOURS}, its remainder
+after division by {HOURS}.
 """
     )
     turn()
@@ -89,7 +89,7 @@ def turn() -> None:
                 b=b,
                 p=HOURS,
                 width="content",
-                alt=f"A clock: to {a}, then {b} hours on to {(a + b) % HOURS}.",
+                alt=f"{a} + {b} on a clock is {(a + b) % HOURS}.",
                 caption="To add is to rotate.",
             )
 
@@ -101,9 +101,9 @@ def learn() -> None:
     weights = sum(value.numel() for value in run.weights().values())
     write.text(
         f"""
-Now take a **network**: a formula with {weights:,} adjustable numbers, random at first. Two **tokens** go in, such as *17* and *108*; one of {task.p}
-answers comes out. **Training** adjusts the numbers on {task.train_fraction:.0%} of all {task.p**2:,} sums modulo {task.p}; the rest is held out. Does
-the network memorize, or find the rule?
+A **network** is a formula with {weights:,} adjustable numbers, random at first. It takes two **tokens**, such as *17* and *108*, and picks one of
+{task.p} answers. **Training** fits the numbers to {task.train_fraction:.0%} of all {task.p**2:,} sums modulo {task.p}; the rest are held out. Does it
+memorize, or find the rule?
 """
     )
     steps = moments(rows, run.steps)
@@ -112,7 +112,7 @@ the network memorize, or find the rule?
         cell(
             accuracy_of_the_adder,
             stamp=stamp("add-113"),
-            alt="Training and test accuracy over the steps.",
+            alt="Accuracy by step.",
             caption=story(rows, task.p),
         )
     with right:
@@ -121,19 +121,18 @@ the network memorize, or find the rule?
             steps=steps,
             stamp=stamp("add-113"),
             width="content",
-            alt=f"All sums at the steps {', '.join(map(str, steps))}: correct or wrong, by split.",
+            alt=f"Correct and wrong sums at steps {', '.join(map(str, steps))}.",
             caption="The same training, sum by sum.",
         )
     write.text(
-        "First it memorizes. Then, with no new data, it answers sums that it has never seen: **grokking**. With the slower recipe of "
-        "Nanda et al., thousands of steps lie between:"
+        "First it memorizes; then, with no new data, it answers unseen sums: **grokking**. The slower recipe of Nanda et al. sets the two apart:"
     )
     if available("add-113-literature"):
         slow = runs.shipped("add-113-literature").rows()
         cell(
             accuracy_with_the_literature_s_recipe,
             stamp=stamp("add-113-literature"),
-            alt="Training and test accuracy over the steps.",
+            alt="Accuracy by step.",
             caption=f"Training accuracy reaches {MOMENTS[-1]:.0%} at step {first(slow, 'train_accuracy', MOMENTS[-1])['step']:,}, test accuracy at "
             f"step {first(slow, 'test_accuracy', MOMENTS[-1])['step']:,}. One seed.",
         )
@@ -152,9 +151,9 @@ def story(rows: list[dict[str, float]], p: int) -> str:
     worst = max(rows, key=lambda row: row["test_loss"])
     knows, half = (first(rows, "test_accuracy", share) for share in (MOMENTS[-1], 0.5))
     return (
-        f"Test accuracy reaches {half['test_accuracy']:.0%} at step {half['step']} and {knows['test_accuracy']:.1%} at step {knows['step']}. At "
-        f"step {worst['step']}, the network memorizes: training accuracy is {worst['train_accuracy']:.0%}, but the test loss of "
-        f"{worst['test_loss']:.2f} is worse than that of a guess, $\\ln {p} = {math.log(p):.2f}$."
+        f"Memory first: at step {worst['step']}, training accuracy is {worst['train_accuracy']:.0%}, but the test loss of {worst['test_loss']:.2f} is "
+        f"worse than that of a guess, $\\ln {p} = {math.log(p):.2f}$. Test accuracy reaches {half['test_accuracy']:.0%} at step {half['step']} and "
+        f"{knows['test_accuracy']:.1%} at step {knows['step']}."
     )
 
 
@@ -163,13 +162,13 @@ def primes() -> None:
     write.subheader("What has a clock to do with primes?", anchor="digits")
     write.text(
         r"""
-Add an integer's digits on a clock of **three** hours. The hand ends at 0 exactly for multiples of 3, because 10, 100 and 1,000 leave remainder 1.
-With a weight for each place, every prime $q$ has such a clock: digits $d_i$ form a multiple of $q$ if
+Add an integer's digits on a clock of **three** hours: the hand ends at 0 exactly for multiples of 3, because powers of 10 leave remainder 1. With a
+weight for each place, every prime $q$ has such a clock: digits $d_i$ form a multiple of $q$ if
 
 $$\sum_i d_i\, (10^i \bmod q) \equiv 0 \pmod q.$$
 
-So **to recognize primes is to add, modulo one prime after another**. We train a network on the digits of half of the five-digit integers,
-labeled prime or not. Does it discover addition? Memory could be as accurate, so we look inside.
+So **recognizing primes means adding, modulo one prime after another**. We train a network on the digits of half of the five-digit integers, labeled
+prime or not. Does it add? Memory could be as accurate, so we look inside.
 """
     )
     try_a_number()
@@ -201,7 +200,7 @@ def try_a_number() -> None:
         f"*prime* is **{signed(evidence)}**; it is {truth}."
     )
     write.caption(
-        "Evidence is the score for *prime* minus that for *composite*: negative even for primes, but mostly higher than for composites."
+        "Evidence is the logit of *prime* minus that of *composite*: negative even for primes, but mostly higher than for composites."
     )
 
 

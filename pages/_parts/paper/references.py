@@ -10,7 +10,7 @@ DRAFT = (
         "Peter Belcák et al., *FACT: Learning Governing Abstractions Behind Integer Sequences*",
         2022,
         "2209.09543",
-        "integer sequences, not circuits (see the errata)",
+        "see the errata",
     ),
     (
         "Michael M. Bronstein et al., *Geometric Deep Learning: Grids, Groups, Graphs, Geodesics, and Gauges*",

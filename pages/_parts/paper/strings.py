@@ -36,8 +36,8 @@ def section() -> None:
     task, last = run.task_config, run.rows()[-1]
     write.text(
         """
-Hofstadter asks which strings can be derived from MI by four rules. The answer needs the same arithmetic: those whose number of I's is **not divisible
-by 3**. We train a network without positions on labeled strings:
+Hofstadter asks which strings can be derived from MI by four rules: those whose number of I's is **not divisible by 3**. We train a network without
+positions on labeled strings:
 """
     )
     left, right = st.columns(2, gap="medium")
@@ -45,16 +45,16 @@ by 3**. We train a network without positions on labeled strings:
         cell(
             accuracy_of_the_strings,
             stamp=stamp("miu-24"),
-            alt="Test accuracy by string length.",
+            alt="Accuracy by length.",
             caption=f"Test accuracy is {last['accuracy_as_long']:.1%} up to {task.longest} letters, as in training, and "
-            f"{last['accuracy_longer']:.1%} on longer strings of up to {task.longest_test}.",
+            f"{last['accuracy_longer']:.1%} on {task.longest + 1} to {task.longest_test}.",
         )
     with right:
         cell(
             evidence_of_the_strings,
             stamp=stamp("miu-24"),
-            alt="Evidence for theorem by the number of I's.",
-            caption=f"The evidence has a period of three, which breaks down beyond {task.longest} I's.",
+            alt="Evidence by I's.",
+            caption=f"The evidence has period three, but not beyond {task.longest} I's.",
         )
     table(measures({"miu-24": found}), "addition-miu-24")
     short = [
@@ -69,8 +69,8 @@ by 3**. We train a network without positions on labeled strings:
     write.text(
         f"Verdict: *{found['verdict']}*. "
         + (
-            f"It falls short on {join_names(short)}. It represents I's as a share of the string and fails on counts beyond training, so "
-            "it does not add modulo 3. Whether it looks counts up is open."
+            f"It falls short on {join_names(short)}. It represents I's as a share of the string and fails beyond training counts, so it does "
+            "not add modulo 3. Whether it looks counts up is open."
             if short
             else "It passes every test."
         )
