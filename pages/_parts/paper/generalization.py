@@ -14,10 +14,10 @@ from pages._parts.paper.parts import link, short_table
 TRIALS = "experience.jsonl"
 NAMES = {
     "random": "random integers",
-    "residue": "whole classes modulo 97",
-    "range": "the upper half",
-    "longer": "integers of six digits",
-    "withheld": "residue counts 1-2-2",
+    "residue": "whole residue classes modulo 97",
+    "range": "a range (the upper half)",
+    "longer": "longer integers (six digits)",
+    "withheld": "withheld residue counts 1-2-2",
     "shuffled": "shuffled labels",
 }
 
@@ -106,7 +106,7 @@ def section() -> None:
         experience_of_the_primes,
         stamp=changed,
         alt="AUC by integers.",
-        caption="Bands: range over seeds.",
+        caption="More integers help most against multiples of 3. Bands: range over seeds.",
     )
     write.text(
         f"**Activations.** The draft has sigmoid and ReLU. Median test accuracy of addition modulo 59: "

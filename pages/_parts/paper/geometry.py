@@ -77,8 +77,8 @@ def addition() -> None:
                 regions_of_the_adder,
                 stamp=stamp("add-113"),
                 alt="Pieces by circle.",
-                caption=f"The {len(keys)} circles in use (dashed) have many linear pieces, the others almost none. Untrained, all are alike. Means over "
-                "*b*.",
+                caption=f"The {len(keys)} circles in use (dashed) have the most linear pieces, those of twice their frequency fewer, the others almost "
+                "none. Untrained, all are alike. Means over *b*.",
             )
 
 
