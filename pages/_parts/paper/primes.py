@@ -1,6 +1,7 @@
 """Section 4.2 of the paper: networks that were asked for primes, and sum residues modulo 3."""
 
 import math
+import re
 from typing import Any
 
 import pandas as pd
@@ -81,6 +82,15 @@ def measures(reports: dict[str, dict[str, Any]], q: str = "3") -> pd.DataFrame:
     )
 
 
+def in_words(node: str) -> str:
+    """Name a node of a circuit: "0.h0.k@2" is "head 0.0, key, position 2"."""
+    name, _, position = node.partition("@")
+    name = re.sub(r"(\d+)\.h(\d+)", r"head \1.\2", re.sub(r"(\d+)\.mlp", r"MLP \1", name))
+    for code, word in (("embed", "embedding"), (".q", ", query"), (".k", ", key"), (".v", ", value")):
+        name = re.sub(rf"{re.escape(code)}$", word, name)
+    return f"{name}, position {position}"
+
+
 def circuit_table(found: dict[str, dict[str, Any]], name: str) -> None:
     """Show each circuit's faithfulness and edges, by question."""
     frame = pd.DataFrame(
@@ -96,8 +106,12 @@ def circuit_table(found: dict[str, dict[str, Any]], name: str) -> None:
         f"circuits-{name}",
     )
     with st.expander("Every edge", icon=":material/share:"):
-        edges = [(question, edge, worth) for question, each in found.items() for edge, worth in each["edges"].items()]
-        table(pd.DataFrame(edges, columns=["question", "edge", "effect in logits"]), f"edges-{name}")
+        edges = [
+            (question.partition(":")[0], *map(in_words, edge.split(" -> ")), worth)
+            for question, each in found.items()
+            for edge, worth in each["edges"].items()
+        ]
+        table(pd.DataFrame(edges, columns=["circuit", "from", "to", "effect in logits"]), f"edges-{name}")
 
 
 def section() -> None:
