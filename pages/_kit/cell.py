@@ -74,18 +74,19 @@ def cell(
     number = write.figure_number(make.__name__)
     label = "" if number is None else f"**Figure {number}.** "
     if other is None:
-        _charts(make, arguments, stamp, alt, width, name, pick)
+        _charts(found, alt, width, name, pick)
         _caption(label + caption)
     else:
         left, right = st.columns(2, gap="medium")
         with left:
             st.markdown(f"**{write.escaped(second_run.label(arguments))}**")
-            _charts(make, arguments, stamp, alt, width, name, pick)
+            _charts(found, alt, width, name, pick)
             _caption(label + caption)  # it describes this run
         with right:
             st.markdown(f"**{write.escaped(second_run.label(other))}**")
             try:
-                _charts(make, other, (_stamp(other), stamp[1]), alt, width, f"{name}-beside", None)
+                beside = _drawn(make, _code(make), tuple(other.items()), (_stamp(other), stamp[1]))
+                _charts(beside, alt, width, f"{name}-beside", None)
             except UNFIT as error:
                 why = f": {error}" if isinstance(error, InputError) else "."
                 write.info(f"This figure cannot be drawn for {other['name']}{why}", icon="balance")
@@ -102,16 +103,7 @@ def _named(value: str) -> str:
     return value if len(value) <= LONGEST else f"{value[:LONGEST]}-{zlib.crc32(value.encode()):08x}"
 
 
-def _charts(
-    make: Callable[..., Any],
-    arguments: dict[str, Any],
-    stamp: object,
-    alt: str,
-    width: Width,
-    name: str,
-    pick: Pick | None,
-) -> None:
-    found = _drawn(make, _code(make), tuple(arguments.items()), stamp)
+def _charts(found: Titled | tuple[Titled, ...], alt: str, width: Width, name: str, pick: Pick | None) -> None:
     if not isinstance(found, Titled):
         across = 1 if second_run.shown() else 2  # align the charts of each row
         wide = len(found) % across  # of an odd number, the first is as wide as the page
