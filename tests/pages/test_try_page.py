@@ -92,7 +92,7 @@ def test_a_network_with_neurons_that_cannot_be_read_off_says_so(see):
     view = see("try", run="recurrent")
     assert len(view.charts) == MODULAR - 2
     assert "gru" in view.text
-    assert "gru" in view.infos[0]
+    assert "recurrent" in view.infos[0]
 
 
 # ---- primes ----

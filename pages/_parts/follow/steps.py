@@ -140,7 +140,7 @@ def neurons(run: Run, step: int, shown: str, target: str, answer: int, other: in
     )
     if not run.config.model.plain:
         write.info(
-            f"Neurons have no defined contribution: {run.config.model.block} blocks with {run.config.model.mixer} do not add up.",
+            f"Neurons of {run.name} have no defined contribution: {run.config.model.block} blocks with {run.config.model.mixer} do not add up.",
             icon="info",
         )
         return
