@@ -34,7 +34,7 @@ MEASURED = {
     "mul": "Seeds 0 to 4 grok by step 120.",
     "div": "Seeds 0 to 4 grok by step 200.",
     "quadratic": "Seeds 0 to 4 memorize: 64% to 75% test accuracy.",
-    "expr": "Seeds 0 to 4 of a*b + 3*a and of 3*a - b grok by step 240; a**3 + a*b**2 and a / b if b % 2 else a - b memorize.",
+    "expr": "Seeds 0 to 4 of `a*b + 3*a` and of `3*a - b` grok by step 240; `a**3 + a*b**2` and `a / b if b % 2 else a - b` memorize.",
 }
 
 
