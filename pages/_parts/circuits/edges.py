@@ -1,5 +1,7 @@
 """The circuit: its graph, faithfulness by size, and agreement between methods."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 import miii
@@ -21,7 +23,7 @@ METHODS = {
 INPUTS = {"": "", "q": ", query", "k": ", key", "v": ", value"}
 
 
-def named(node: analysis.circuits.Node, places: str, which: str = "") -> str:
+def named(node: analysis.circuits.Node, places: Sequence[str], which: str = "") -> str:
     """Name a part of the network or one of its inputs in words, with its position: "head 0.1, key, at a"."""
     part = {"embed": "embedding", "mlp": f"MLP {node.layer}"}.get(node.kind, node.kind)
     if node.head is not None:

@@ -1,18 +1,18 @@
 """Section 4.2 of the paper: networks that were asked for primes, and sum residues modulo 3."""
 
 import math
-import re
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 import miii
-from miii import analysis, plots, runs
+from miii import RunConfig, analysis, plots, runs
 from miii.errors import join_names
 from miii.plots.style import Chart
 from pages._kit import write
 from pages._kit.cell import cell, shared
+from pages._parts.circuits.edges import named
 from pages._parts.paper.parts import (
     SEEDS,
     TUNED,
@@ -82,16 +82,15 @@ def measures(reports: dict[str, dict[str, Any]], q: str = "3") -> pd.DataFrame:
     )
 
 
-def in_words(node: str) -> str:
-    """Name a node of a circuit: "0.h0.k@2" is "head 0.0, key, position 2"."""
-    name, _, position = node.partition("@")
-    name = re.sub(r"(\d+)\.h(\d+)", r"head \1.\2", re.sub(r"(\d+)\.mlp", r"MLP \1", name))
-    for code, word in (("embed", "embedding"), (".q", ", query"), (".k", ", key"), (".v", ", value")):
-        name = re.sub(rf"{re.escape(code)}$", word, name)
-    return f"{name}, position {position}"
+def ends_of_edges(config: RunConfig) -> dict[str, tuple[str, str]]:
+    """Return writer and reader of each edge in words, by its name."""
+    model, n_ctx = config.model, config.task.sizes.n_ctx
+    graph = analysis.circuits.Graph(model.n_layers, model.n_heads, n_ctx, model.causal)
+    places = [f"position {i}" for i in range(n_ctx)]
+    return {edge.name: (named(edge.source, places), named(edge.target, places, edge.which)) for edge in graph.edges}
 
 
-def circuit_table(found: dict[str, dict[str, Any]], name: str) -> None:
+def circuit_table(found: dict[str, dict[str, Any]], config: RunConfig, name: str) -> None:
     """Show each circuit's faithfulness and edges, by question."""
     frame = pd.DataFrame(
         {
@@ -106,8 +105,9 @@ def circuit_table(found: dict[str, dict[str, Any]], name: str) -> None:
         f"circuits-{name}",
     )
     with st.expander("Every edge", icon=":material/share:"):
+        ends = ends_of_edges(config)
         edges = [
-            (question.partition(":")[0], *map(in_words, edge.split(" -> ")), worth)
+            (question.partition(":")[0], *ends[edge], worth)
             for question, each in found.items()
             for edge, worth in each["edges"].items()
         ]
@@ -197,7 +197,8 @@ def circuits(primes: dict[str, Any]) -> None:
 **Circuits 1 and 2** of the draft's three, found by corrupting edges in turn and scored on fresh pairs:
 """
     )
-    circuit_table({title: found[asked] for asked, title in QUESTIONS.items()}, "primes")
+    config = runs.shipped("primes-10").config
+    circuit_table({title: found[asked] for asked, title in QUESTIONS.items()}, config, "primes")
     write.text("**Attention weights 1 and 2.** One head serves both circuits:")
     cell(
         read_by_circuits,

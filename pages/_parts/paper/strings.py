@@ -76,5 +76,7 @@ positions on labeled strings:
         )
     )
     write.text("**Circuit 3**, found in the same way:")
-    circuit_table({"3: is the number of I's a multiple of 3?": found["circuits"]["3"]}, "strings")
+    circuit_table(
+        {"3: is the number of I's a multiple of 3?": found["circuits"]["3"]}, runs.shipped("miu-24").config, "strings"
+    )
     link_details("sieve", run="miu-24")
