@@ -29,7 +29,7 @@ the pairs.
 
 run, task = modular_run()
 name, step = run.name, step_of(run)
-p = some_pairs(run, task)
+some_pairs(run, task)
 
 
 @shared

@@ -60,10 +60,9 @@ def abstract() -> str:
     )
 
 
-enlarged = st.session_state.get(lecture.VIEW) == lecture.LECTURE
 with (
     st.container(horizontal_alignment="center"),
-    st.container(width=LECTURE_COLUMN if enlarged else COLUMN),
+    st.container(width=LECTURE_COLUMN if lecture.shown() else COLUMN),
 ):
     write.number_figures()
     write.title("Asked for primes, it sums the digits' residues")

@@ -15,9 +15,14 @@ def choose() -> None:
     st.pills("View", [LECTURE], key=VIEW, bind="query-params", help="Larger type, no sidebar")
 
 
+def shown() -> bool:
+    """Return whether the view is chosen."""
+    return bool(st.session_state.get(VIEW) == LECTURE)
+
+
 def begin() -> None:
     """Apply the view, if it is chosen; above the page, a button leaves it."""
-    if st.session_state.get(VIEW) != LECTURE:
+    if not shown():
         return
     st.html(_HERE / "lecture.css")
     with st.container(key="lecture", horizontal=True, vertical_alignment="center"):

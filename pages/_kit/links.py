@@ -9,9 +9,10 @@ from miii.errors import QUOTED, shortened
 from pages._kit import address, write
 
 NOTES, REQUESTED, TARGET = "link_notes", "link_asked", "link_going"
+ARROW = ":material/arrow_forward:"
 
 
-def to(page: str, label: str, icon: str, **changed: object) -> None:
+def to(page: str, label: str, icon: str = ARROW, **changed: object) -> None:
     """Show a link to another page with the same run, step and inputs.
 
     Args:

@@ -17,7 +17,6 @@ from pages._parts.attention import patterns
 
 T = TypeVar("T", bound=TaskConfig)
 Row = Mapping[str, float]  #: the numbers of an evaluation
-ARROW = ":material/arrow_forward:"  #: of a link to the next page
 CONFIDENCE = "Its share of the exponentials of the logits (softmax)"
 
 

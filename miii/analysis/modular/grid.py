@@ -22,10 +22,14 @@ def modulus(task: Task) -> int:
     Raises:
         InputError: the task has other examples, or its p is too small to tell frequencies apart.
     """
-    p = task.d_vocab_out
-    if not _of_two(task) or len(task.labels) != p * p:
+    if not _of_two(task) or not complete(task):
         raise InputError(f"task must have all p^2 pairs of Z_p as its examples (got {len(task.labels)} examples).")
     return least_p(task)
+
+
+def complete(task: Task) -> bool:
+    """Return whether a task of pairs has all p^2 of them."""
+    return len(task.labels) == task.d_vocab_out**2
 
 
 def check_pairs(task: Task) -> int:

@@ -78,7 +78,7 @@ def measure(
     grid.least_p(task)
     relabelled = relabelled or relabelling.natural(task)
     raw = grid.raw_logits(model, task)
-    logits, complete = grid.center(raw), len(raw) == task.d_vocab_out**2
+    logits, complete = grid.center(raw), grid.complete(task)
     symmetricity = progress.gradient_symmetricity(model, task) if complete else None
     loss = progress.losses(
         relabelled.logits(logits),

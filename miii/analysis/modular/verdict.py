@@ -136,7 +136,7 @@ def analyze(model: Transformer, task: Task, frequencies: Sequence[int] | None = 
     test_accuracy = right[~train].mean().item() if known else None
     control, accuracy = steered.control_accuracy.mean().item(), right.mean().item()
     certified = proof.certified * len(relabelled.rows) / len(right)
-    complete = len(right) == task.d_vocab_out**2
+    complete = grid.complete(task)
     symmetricity = progress.gradient_symmetricity(model, task) if complete else None
     weighed = criteria.weigh(
         multipliers=found,

@@ -48,7 +48,8 @@ def stamp(name: str) -> float:
 
 def link(page: str, label: str, **query: str) -> None:
     """Show a link to a page of the app."""
-    links.to(page, label, ":material/arrow_forward:", **{"step": None, **query})
+    asked: dict[str, Any] = {"step": None, **query}
+    links.to(page, label, **asked)
 
 
 def link_details(page: str, **query: str) -> None:

@@ -13,7 +13,7 @@ from miii.tasks.gcd import largest_divisor
 from pages._kit import links, write
 from pages._parts.follow import steps
 from pages._tasks.gcd.inside import choose, measured
-from pages._tasks.view import ARROW, vectors
+from pages._tasks.view import vectors
 
 
 def page(run: Run, task: GCD, step: int) -> None:
@@ -35,9 +35,9 @@ def page(run: Run, task: GCD, step: int) -> None:
     steps.path(run, step, shown, built.name, names)
     write.header("1 · Tokens", anchor="tokens")
     write.text(f"{a:,} and {b:,} become `{shown}`, {task.width} digits each in base {task.base}. {vectors(run)}")
-    links.to("data", "Data: all pairs", ARROW)
+    links.to("data", "Data: all pairs")
     steps.where(run, step, shown)
-    links.to("attention", "Attention: all positions", ARROW)
+    links.to("attention", "Attention: all positions")
     name = names[said.answer]
     steps.neurons(run, step, shown, built.name, said.answer, None, f"the logit of {name} above the mean")
     write.header("4 · Logits", anchor="says")
@@ -48,7 +48,7 @@ def page(run: Run, task: GCD, step: int) -> None:
         + (f"Their largest learned divisor is **{rule}**." if rule else "No divisor is learned at this step.")
     )
     steps.logits(run, step, shown, built.name, truth - 1, names)
-    links.to("sieve", "Sieve: learned divisors", ARROW)
+    links.to("sieve", "Sieve: learned divisors")
 
 
 def _take(high: int) -> None:

@@ -15,7 +15,7 @@ from miii.tasks.miu import is_theorem
 from pages._kit import links, write
 from pages._kit.cell import cell
 from pages._parts.follow import steps
-from pages._tasks.view import ARROW, CONFIDENCE
+from pages._tasks.view import CONFIDENCE
 
 WORDS = ("not a theorem", "theorem")
 EXAMPLE = "MIIUIUII"
@@ -77,9 +77,9 @@ def page(run: Run, task: MIU, step: int) -> None:
     write.text(
         f"`{shown}`: the letters are at random positions, as in training, and the answer is read at “?”.{longer}"
     )
-    links.to("data", "Data: all strings", ARROW)
+    links.to("data", "Data: all strings")
     steps.where(run, step, shown)
-    links.to("attention", "Attention: all strings", ARROW)
+    links.to("attention", "Attention: all strings")
     what = "the evidence"
     steps.neurons(run, step, shown, built.name, 1, 0, what)
     write.header("4 · Logits", anchor="says")
@@ -102,7 +102,7 @@ def page(run: Run, task: MIU, step: int) -> None:
         string=string,
         caption=f"{right} of {len(by_letter)} predictions are correct: theorem above the dashed line.",
     )
-    links.to("sieve", "Sieve: all strings", ARROW)
+    links.to("sieve", "Sieve: all strings")
 
 
 def _take(longest: int) -> None:

@@ -23,20 +23,20 @@ def positions(task: ModularAddition) -> str:
     return "a" + "∘" * task.operator + "b" + "=" * task.equals
 
 
-def all_pairs(run: Run, task: ModularAddition) -> int:
-    """Return p, for a task with all pairs of Z_p."""
-    return _checked(run, task, grid.modulus)
+def all_pairs(run: Run, task: ModularAddition) -> None:
+    """Check that the task has all pairs of Z_p."""
+    _check(run, task, grid.modulus)
 
 
-def some_pairs(run: Run, task: ModularAddition) -> int:
-    """Return p, for a task with pairs of Z_p, if p is neither too large for the app nor too small to have frequencies."""
-    return _checked(run, task, grid.least_p)
+def some_pairs(run: Run, task: ModularAddition) -> None:
+    """Check that the task has pairs of Z_p, and that p is neither too large for the app nor too small for frequencies."""
+    _check(run, task, grid.least_p)
 
 
-def _checked(run: Run, task: ModularAddition, check: Callable[[Task], int]) -> int:
+def _check(run: Run, task: ModularAddition, check: Callable[[Task], int]) -> None:
     small_enough(run, task)
     try:
-        return check(run.task())
+        check(run.task())
     except InputError as error:
         refuse(run, str(error))
 

@@ -13,7 +13,7 @@ from pages._kit.cell import shared
 from pages._kit.inputs import integer
 from pages._parts.follow import steps
 from pages._tasks.modular.checks import example_of, small_enough
-from pages._tasks.view import ARROW, vectors
+from pages._tasks.view import vectors
 
 
 @shared
@@ -42,18 +42,18 @@ def page(run: Run, task: ModularAddition, step: int) -> None:
         f"`{shown}`: names, not numbers. {vectors(run)} "
         + (f"This pair is in the {side} split." if built.split_known else "The training split is unknown.")
     )
-    links.to("data", "Data: every pair", ARROW)
+    links.to("data", "Data: every pair")
     steps.where(run, step, shown)
-    links.to("attention", "Attention: every head", ARROW, a=a, b=b)
+    links.to("attention", "Attention: every head", a=a, b=b)
     steps.neurons(run, step, shown, built.name, said.answer, None, f"the logit of {said.answer} above the mean")
-    links.to("neurons", "Neurons: over all pairs", ARROW)
+    links.to("neurons", "Neurons: over all pairs")
     write.header("4 · Logits", anchor="says")
     write.text("Contributions add up to one logit per answer.")
     steps.logits(run, step, shown, built.name, truth)
     added = "the correct answer" if task.modular_sum is None else f"${in_words(*task.modular_sum)}$"
     steps.frequencies(run, step, shown, built.name, added)
-    links.to("fourier", "Fourier: where frequencies come from", ARROW)
-    links.to("formula", "Formula: how much they explain", ARROW)
+    links.to("fourier", "Fourier: where frequencies come from")
+    links.to("formula", "Formula: how much they explain")
 
 
 def _choose(run: Run, step: int, p: int) -> int:

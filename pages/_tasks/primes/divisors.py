@@ -12,7 +12,7 @@ from miii.tasks import Primes
 from pages._kit import links, write
 from pages._kit.cell import cell, shared
 from pages._parts.follow import steps
-from pages._tasks.view import ARROW, logit
+from pages._tasks.view import logit
 
 
 @shared
@@ -172,4 +172,4 @@ def _walk(run: Run, step: int, n: int, measured: list[DivisorTest], suspected: l
             else "Shown: two of several directions."
         ),
     )
-    links.to("sieve", "Sieve: all integers", ARROW, n=n, modulus=q)
+    links.to("sieve", "Sieve: all integers", n=n, modulus=q)

@@ -15,7 +15,7 @@ from pages._kit.cell import cell, shared
 from pages._kit.inputs import integer
 from pages._parts.follow import steps
 from pages._tasks.primes import depth, divisors
-from pages._tasks.view import ARROW, logit, vectors
+from pages._tasks.view import logit, vectors
 
 
 @shared
@@ -59,9 +59,9 @@ def page(run: Run, task: Primes, step: int) -> None:
     write.text(
         f"`{shown}`: {task.width} digits in base {task.base}, and “?”, where the answer is read. {_side(built, task, n)} {vectors(run)}"
     )
-    links.to("data", "Data: all integers", ARROW)
+    links.to("data", "Data: all integers")
     steps.where(run, step, shown)
-    links.to("attention", "Attention: all positions", ARROW, n=n)
+    links.to("attention", "Attention: all positions", n=n)
     steps.neurons(run, step, shown, built.name, 1, 0, "the evidence")
     write.header("4 · Logits", anchor="says")
     write.text(
@@ -78,7 +78,7 @@ def page(run: Run, task: Primes, step: int) -> None:
         caption="".join(f"Median of held-out primes: {logit(median)}. " for median in of_primes)
         + "Bars: middle half; lines: 5% to 95%. Kinds that overlap with primes are not separated.",
     )
-    links.to("sieve", "Sieve: all integers", ARROW, n=n)
+    links.to("sieve", "Sieve: all integers", n=n)
     divisors.section(run, task, step, n, found, others)
 
 

@@ -9,7 +9,7 @@ from miii.runs import Run
 from miii.tasks import Residues, Task
 from pages._kit import inputs, links, write
 from pages._parts.follow import steps
-from pages._tasks.view import ARROW, CONFIDENCE, vectors
+from pages._tasks.view import CONFIDENCE, vectors
 
 
 def page(run: Run, task: Residues, step: int) -> None:
@@ -50,9 +50,9 @@ def page(run: Run, task: Residues, step: int) -> None:
     write.text(
         f"{n:,} = {n % p} + {p} · {n // p} becomes `{shown}`, two digits in base {p} ({side} split). {vectors(run)}"
     )
-    links.to("data", "Data: all numbers", ARROW)
+    links.to("data", "Data: all numbers")
     steps.where(run, step, shown)
-    links.to("attention", "Attention: all positions", ARROW, n=n)
+    links.to("attention", "Attention: all positions", n=n)
     said = answers[target]
     steps.neurons(
         run, step, shown, target, said.answer, None, f"the logit of {said.answer} for {target}, above the mean"
@@ -64,7 +64,7 @@ def page(run: Run, task: Residues, step: int) -> None:
     if task.control != "digits":
         _divisors(n, answers)
     steps.frequencies(run, step, shown, target, "the correct answer")
-    links.to("sieve", "Sieve: all numbers", ARROW)
+    links.to("sieve", "Sieve: all numbers")
 
 
 def _take(last: int) -> None:

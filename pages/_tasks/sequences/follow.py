@@ -17,7 +17,6 @@ from pages._kit.inputs import integer
 from pages._parts.attention.patterns import choose_layer
 from pages._parts.sequences import choose
 from pages._tasks.sequences.data import show_parts
-from pages._tasks.view import ARROW
 
 LONGEST = 12  # positions that fit a narrow figure
 
@@ -69,13 +68,13 @@ def page(run: Run, task: Sequences, step: int) -> None:
         )
     else:
         show_parts(task, read)
-    links.to("data", "Data: rules and split", ARROW)
+    links.to("data", "Data: rules and split")
     attention(run, step, terms, example)
     if task.target == "kinds":
         kinds(run, step, terms)
     else:
         answers(run, step, example)
-    links.to("sequences", "Sequences: accuracy and residues", ARROW)
+    links.to("sequences", "Sequences: accuracy and residues")
 
 
 def attention(run: Run, step: int, terms: str, example: int) -> None:
@@ -96,7 +95,7 @@ def attention(run: Run, step: int, terms: str, example: int) -> None:
         width="content" if patterns[layer].shape[1] <= LONGEST else "stretch",
         caption="The answer is read at “?”. “·”: no term.",
     )
-    links.to("attention", "Attention: all positions", ARROW)
+    links.to("attention", "Attention: all positions")
 
 
 def kinds(run: Run, step: int, terms: str) -> None:

@@ -11,7 +11,7 @@ from miii.tasks import Task
 from pages._kit import links, write
 from pages._parts.follow import steps
 from pages._tasks.table.inputs import OPERANDS, choose_operands
-from pages._tasks.view import ARROW, vectors
+from pages._tasks.view import vectors
 
 
 def page(run: Run, task: Table, step: int) -> None:
@@ -28,15 +28,15 @@ def page(run: Run, task: Table, step: int) -> None:
     write.header("1 · Tokens", anchor="tokens")
     side = "training" if built.train_mask[example] else "test"
     write.text(f"`{shown}` ({side} split). {vectors(run)}")
-    links.to("data", "Data: every pair", ARROW)
+    links.to("data", "Data: every pair")
     steps.where(run, step, shown)
-    links.to("attention", "Attention: every head", ARROW)
+    links.to("attention", "Attention: every head")
     name = cells.answers[said.answer]
     steps.neurons(run, step, shown, built.name, said.answer, None, f"the logit of {name} above the mean")
     write.header("4 · Logits", anchor="says")
     write.text("Contributions add up to one logit per answer.")
     steps.logits(run, step, shown, built.name, truth, cells.answers)
-    links.to("fourier", "Fourier: representations", ARROW)
+    links.to("fourier", "Fourier: representations")
 
 
 def _choose(task: Table, built: Task) -> int:
